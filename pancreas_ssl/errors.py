@@ -13,4 +13,4 @@ class InputError(ValueError):
 
 
 class RunError(RuntimeError):
-    """The input was fine, but a check or a run failed (disk full, training interrupted). The command line exits with 1."""
+    """The input was fine, but a check or a run failed (a full disk, say). The command line exits with 1."""
