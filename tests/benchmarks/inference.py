@@ -1,0 +1,84 @@
+"""The whole real CT, from HU in memory to a mask on the original grid: seconds and peak memory, a process each."""
+
+import json
+import resource
+import subprocess
+import sys
+from time import perf_counter
+
+WAYS = {
+    "ours": "shipped baseline, 3 mm grid, windows of its patch, overlap 0.5",
+    "MONAI default": "spleen tutorial: UNet, 1.5x1.5x2 mm grid, windows of 160, overlap 0.25",
+}
+RUNS = 3
+
+
+def run() -> list[dict]:
+    rows = []
+    for way, what in WAYS.items():
+        worker = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.inference", way], capture_output=True, text=True
+        )
+        if worker.returncode:
+            rows.append({"way": way, "what": what, "failed": worker.stderr.strip().splitlines()[-1]})
+            continue
+        rows.append({"way": way, "what": what} | json.loads(worker.stdout.strip().splitlines()[-1]))
+    return rows
+
+
+def by_ours(volume):
+    from pancreas_ssl.inference import load_weights, predict_volume
+
+    model = load_weights("baseline")
+    return lambda: predict_volume(model, volume, device="cpu").mask
+
+
+def by_monai(volume):
+    import torch
+    from monai.data import MetaTensor
+    from monai.inferers import sliding_window_inference
+    from monai.transforms import AsDiscrete, Compose, Invert, ScaleIntensityRange, Spacing
+
+    from tests.benchmarks.networks import spleen_unet
+
+    network = spleen_unet().eval()
+    spacing, scale = (
+        Spacing(pixdim=(1.5, 1.5, 2.0), mode="bilinear"),
+        ScaleIntensityRange(-57, 164, 0, 1, clip=True),
+    )
+    forward = Compose([spacing, scale])
+    affine = torch.as_tensor(volume.affine, dtype=torch.float64)
+
+    @torch.no_grad()
+    def predict():
+        image = forward(MetaTensor(torch.as_tensor(volume.array)[None], affine=affine))
+        logits = sliding_window_inference(image[None], (160, 160, 160), 4, network)[0]
+        back = Invert(transform=spacing, nearest_interp=False)(logits)
+        return AsDiscrete(argmax=True)(back)
+
+    return predict
+
+
+def work(way: str) -> None:
+    from pancreas_ssl.data.access import cases
+    from pancreas_ssl.data.reading import read_image
+
+    volume = read_image(cases("lidc_idri_0001")[0].image)
+    predict = {"ours": by_ours, "MONAI default": by_monai}[way](volume)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    times = []
+    for _ in range(RUNS):
+        start = perf_counter()
+        mask = predict()
+        times.append(perf_counter() - start)
+        if times[0] > 60:
+            break
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    shape = "x".join(str(size) for size in mask.shape[-3:])
+    scale = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kB elsewhere
+    print(json.dumps({"seconds": min(times), "first run s": times[0], "peak MB": peak / scale,
+                      "of it before MB": before / scale, "mask": shape, "runs": len(times)}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    work(sys.argv[1])
