@@ -1,0 +1,221 @@
+"""A small 3D U-Net that is fast on an ordinary processor, with taps for the course and the losses to look into.
+
+The image is first folded, 2 x 2 x 2 voxels into 8 channels (*space to depth*), so that every convolution works at half
+resolution or below; the heads unfold their channels again (*depth to space*) and still answer for every voxel. Eight
+neighbouring voxels share their features and differ only in the head: these eight positions are called *phases*.
+
+    image (1, X, Y, Z) -> fold -> (8, X/2, Y/2, Z/2) -> encoder -> bottleneck
+    bottleneck -> decoder = features (stride 2) -> 1x1x1 convolution -> unfold -> logits (classes, X, Y, Z)
+
+The normalisation is InstanceNorm: each channel of each sample is brought to mean 0 and variance 1, which absorbs
+much of an intensity shift between scanners. It is written as GroupNorm with one channel per group, the same formula,
+because torch runs that one natively on channels-last tensors (0.17 against 0.23 s a training step on two cores).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pancreas_ssl.errors import InputError
+
+__all__ = ["SegmentationNetwork", "Taps", "depth_to_space", "space_to_depth"]
+
+PHASES = 8  # voxels folded into one position: 2 x 2 x 2
+
+
+def space_to_depth(x: Float[Tensor, "B C X Y Z"]) -> Float[Tensor, "B C8 X2 Y2 Z2"]:
+    """Fold each block of 2 x 2 x 2 voxels into 8 channels; channel `8 c + phase`, phase = 4 dx + 2 dy + dz.
+
+    All three sizes must be even. `depth_to_space` is the exact inverse.
+
+    Example:
+        >>> space_to_depth(torch.zeros(2, 1, 8, 8, 4)).shape
+        torch.Size([2, 8, 4, 4, 2])
+    """
+    b, c, x_, y_, z_ = x.shape
+    blocks = x.reshape(b, c, x_ // 2, 2, y_ // 2, 2, z_ // 2, 2)
+    return blocks.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, c * PHASES, x_ // 2, y_ // 2, z_ // 2)
+
+
+def depth_to_space(x: Float[Tensor, "B C8 X2 Y2 Z2"]) -> Float[Tensor, "B C X Y Z"]:
+    """Unfold channels into blocks of 2 x 2 x 2 voxels: the inverse of `space_to_depth`."""
+    b, c, x_, y_, z_ = x.shape
+    blocks = x.reshape(b, c // PHASES, 2, 2, 2, x_, y_, z_)
+    return blocks.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(b, c // PHASES, 2 * x_, 2 * y_, 2 * z_)
+
+
+@dataclass(frozen=True)
+class Taps:
+    """What can be looked at in one pass: `network.taps(x)`."""
+
+    logits: Float[Tensor, "B classes X Y Z"]
+    features: Float[Tensor, "B F X2 Y2 Z2"]  # decoder output, stride 2: what the head sees
+    bottleneck: Float[Tensor, "B G Xs Ys Zs"]  # deepest encoder output, stride `network.stride`
+    restored: Float[Tensor, "B 1 X Y Z"] | None = None  # image in [-1, 1], when there is a restoration head
+
+
+class Block(nn.Sequential):
+    """Convolution 3x3x3 without bias, InstanceNorm, LeakyReLU (slope 0.01)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1):
+        super().__init__(
+            nn.Conv3d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.GroupNorm(outputs, outputs),
+            nn.LeakyReLU(0.01, inplace=True),
+        )
+
+
+class Decoder(nn.Module):
+    """Back up to half resolution: upsample by 2 (nearest), join the encoder's output, one block per level.
+
+    Without the `shallow` skip the finest encoder output is left out: a restoration that could copy the corrupted
+    image through it would learn nothing.
+    """
+
+    def __init__(self, channels: Sequence[int], shallow: bool = True):
+        super().__init__()
+        self.shallow = shallow
+        levels = range(len(channels) - 2, -1, -1)
+        self.blocks = nn.ModuleList(
+            Block(channels[k + 1] + (channels[k] if k or shallow else 0), channels[k]) for k in levels
+        )
+
+    def forward(self, outputs: list[Tensor]) -> Tensor:
+        x = outputs[-1]
+        for block, skip, level in zip(
+            self.blocks, reversed(outputs[:-1]), range(len(outputs) - 2, -1, -1), strict=True
+        ):
+            x = F.interpolate(x, scale_factor=2)
+            x = block(torch.cat([x, skip], 1) if level or self.shallow else x)
+        return x
+
+
+class SegmentationNetwork(nn.Module):
+    """3D U-Net on folded input, 3D in, one logit per class and voxel out.
+
+    Args:
+        channels: widths of the levels at stride 2, 4, 8, ...; their number sets `stride = 2 ** len(channels)`,
+            of which every image size must be a multiple (16 for the default).
+        n_classes: background included; 2 = background and pancreas.
+        in_channels: image channels, 1 for CT.
+        dropout: share of channels set to 0 at the bottleneck and before the head while training (or for
+            Monte Carlo dropout); 0 switches it off.
+        seed: of the initial weights (Kaiming normal), drawn from a generator of their own.
+
+    `config` holds what is needed to build the same network again: `SegmentationNetwork(**network.config)`.
+
+    Example:
+        >>> network = SegmentationNetwork()
+        >>> network(torch.zeros(1, 1, 32, 32, 16)).shape
+        torch.Size([1, 2, 32, 32, 16])
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (16, 32, 64, 96),
+        n_classes: int = 2,
+        in_channels: int = 1,
+        dropout: float = 0.0,
+        restores: bool = False,
+        seed: int = 0,
+    ):
+        super().__init__()
+        if len(channels) < 2 or min(channels) < 1 or n_classes < 1 or in_channels < 1 or not 0 <= dropout < 1:
+            raise InputError(
+                f"expected at least two positive channel widths, one class, one input channel and a dropout below 1, "
+                f"got channels={tuple(channels)}, n_classes={n_classes}, in_channels={in_channels}, "
+                f"dropout={dropout}; correct the network's configuration"
+            )
+        self.channels, self.n_classes, self.in_channels = tuple(channels), n_classes, in_channels
+        self.stride = 2 ** len(channels)
+        widths = [in_channels * PHASES, *channels]
+        self.encoder = nn.ModuleList(
+            nn.Sequential(Block(a, b, stride=2 if level else 1), Block(b, b))
+            for level, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True))
+        )
+        self.decoder = Decoder(channels)
+        self.head = nn.Conv3d(channels[0], n_classes * PHASES, 1)
+        self.dropout = nn.Dropout3d(dropout)
+        self.restorer: nn.ModuleList | None = None
+        _initialise(self, seed)
+        if restores:
+            self.add_restoration(seed)
+
+    @property
+    def config(self) -> dict:
+        """Keyword arguments that build the same architecture again (weights apart)."""
+        return {
+            "channels": list(self.channels),
+            "n_classes": self.n_classes,
+            "in_channels": self.in_channels,
+            "dropout": self.dropout.p,
+            "restores": self.restorer is not None,
+        }
+
+    def add_restoration(self, seed: int = 0) -> "SegmentationNetwork":
+        """Add a second decoder that paints the image anew (tap `restored`); all other weights stay as they are."""
+        if self.restorer is None:
+            decoder = Decoder(self.channels, shallow=False)
+            restorer = nn.ModuleList([decoder, nn.Conv3d(self.channels[0], self.in_channels * PHASES, 1)])
+            _initialise(restorer, seed + 1)
+            self.restorer = restorer.to(next(self.parameters()).device)
+        return self
+
+    def encode(self, x: Float[Tensor, "B C X Y Z"]) -> list[Tensor]:
+        """Encoder outputs, finest (stride 2) first, bottleneck last."""
+        if x.ndim != 5 or x.shape[1] != self.in_channels or any(size % self.stride for size in x.shape[2:]):
+            raise InputError(
+                f"expected an image batch (B, {self.in_channels}, X, Y, Z) with sizes that are multiples of "
+                f"{self.stride}, got {tuple(x.shape)}; pad the image or use sliding windows"
+            )
+        outputs, x = [], space_to_depth(x)
+        for level in self.encoder:
+            x = level(x)
+            outputs.append(x)
+        return outputs
+
+    def forward(
+        self, x: Float[Tensor, "B C X Y Z"], phases: Sequence[int] | None = None
+    ) -> Float[Tensor, "B classes *sizes"]:
+        """Logits `(B, classes, X, Y, Z)`; with `phases`, only at those of the 8 sub-voxel positions.
+
+        With `phases` the answer is `(B, classes, len(phases), X/2, Y/2, Z/2)`, in the order of
+        `space_to_depth(label)[:, phases]`: a loss on 2 random phases of 8 samples the loss on all voxels at a
+        quarter of its cost.
+        """
+        return self._segment(self._decode(self.encode(x)), phases)
+
+    def taps(self, x: Float[Tensor, "B C X Y Z"]) -> Taps:
+        """One pass with everything worth looking at; `taps(x).logits` equals `network(x)`."""
+        outputs = self.encode(x)
+        features = self._decode(outputs)
+        restored = None
+        if self.restorer is not None:
+            decoder, head = self.restorer
+            restored = depth_to_space(head(decoder(outputs)))
+        return Taps(self._segment(features, None), features, outputs[-1], restored)
+
+    def _decode(self, outputs: list[Tensor]) -> Tensor:
+        return self.dropout(self.decoder([*outputs[:-1], self.dropout(outputs[-1])]))
+
+    def _segment(self, features: Tensor, phases: Sequence[int] | None) -> Tensor:
+        if phases is None:
+            return depth_to_space(self.head(features))
+        rows = torch.arange(self.n_classes * PHASES, device=features.device).view(self.n_classes, PHASES)
+        rows = rows[:, list(phases)].flatten()
+        logits = F.conv3d(features, self.head.weight[rows], self.head.bias[rows])
+        return logits.unflatten(1, (self.n_classes, len(phases)))
+
+
+def _initialise(module: nn.Module, seed: int) -> None:
+    """Kaiming-normal convolutions from a generator of their own, zero biases, unit norms."""
+    generator = torch.Generator().manual_seed(seed)
+    for part in module.modules():
+        if isinstance(part, nn.Conv3d):
+            nn.init.kaiming_normal_(part.weight, a=0.01, generator=generator)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
