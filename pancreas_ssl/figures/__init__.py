@@ -1,0 +1,27 @@
+"""Static pictures, each with a description in words and a table that says the same in numbers.
+
+Every function returns a `Described`: end a notebook cell with it, or call `.show()`. Matplotlib is imported when
+the first picture is drawn. Pictures follow the radiological convention (the patient's right on the left).
+"""
+
+from pancreas_ssl.figures.charts import hu_histograms, training_curve
+from pancreas_ssl.figures.described import Described
+from pancreas_ssl.figures.disagreement import error_map
+from pancreas_ssl.figures.dots import dice_dots, interval_chart
+from pancreas_ssl.figures.fields import geometry
+from pancreas_ssl.figures.slices import orthogonal_planes, slice_panel, window_strip
+from pancreas_ssl.figures.source_sheet import source_sheet
+
+__all__ = [
+    "Described",
+    "dice_dots",
+    "error_map",
+    "geometry",
+    "hu_histograms",
+    "interval_chart",
+    "orthogonal_planes",
+    "slice_panel",
+    "source_sheet",
+    "training_curve",
+    "window_strip",
+]

@@ -1,0 +1,122 @@
+"""A picture that can also be read: the figure, its description in words, and the numbers behind it as a table."""
+
+import base64
+import html
+import io
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["Described"]
+
+_DOTS_PER_INCH = 144  # drawn at twice the size at which it is shown: sharp on a dense screen
+_SHOWN_PER_INCH = 84
+
+
+@dataclass
+class Described:
+    """A figure with its twins.
+
+    Args:
+        figure: the matplotlib figure.
+        alt: what the figure shows, in one to four sentences, for whoever does not see it.
+        table: the numbers behind the figure.
+        name: letters, digits, `-` and `_`; the stem of the files it is saved under.
+
+    Raises:
+        InputError: the description or the table is empty, or the name cannot be a file name.
+
+    Example:
+        >>> from pancreas_ssl.figures import hu_histograms
+        >>> import numpy as np
+        >>> drawn = hu_histograms({"A": np.zeros(100)}, "Pancreas")
+        >>> drawn.table["mean HU"].tolist()
+        [0.0]
+    """
+
+    figure: "Figure"
+    alt: str
+    table: "DataFrame"
+    name: str
+    _png: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        if len(self.alt.strip()) < 20:
+            raise InputError(
+                f"expected a description of the figure {self.name!r} in words, got {self.alt!r}; write one"
+            )
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
+            raise InputError(
+                f"expected a name of letters, digits, - and _, got {self.name!r}; rename the figure"
+            )
+        if self.table is None or self.table.empty:
+            raise InputError(
+                f"the figure {self.name!r} has no rows in its table; give the numbers that it draws"
+            )
+
+    def png(self) -> bytes:
+        """The picture as PNG (drawn once)."""
+        if self._png is None:
+            from pancreas_ssl.figures.style import drawing
+
+            buffer = io.BytesIO()
+            with drawing():
+                self.figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+            self._png = buffer.getvalue()
+        return self._png
+
+    def table_html(self) -> str:
+        """The description and the table as HTML, folded away until it is asked for."""
+        table = self.table.to_html(index=False, border=0, na_rep="n/a", float_format=lambda v: f"{v:.4g}")
+        return f"<details><summary>Table</summary><p><em>In words:</em> {html.escape(self.alt)}</p>{table}</details>"
+
+    def show(self) -> None:
+        """Display the PNG (its alt text in the metadata) and the folded table; save both where asked.
+
+        With the environment variable PANCREAS_SSL_FIGURES set to a folder, NAME.png, NAME.csv and NAME.txt (the
+        alt text) are written there as well.
+        """
+        from IPython.display import display
+
+        width = round(self.figure.get_figwidth() * _SHOWN_PER_INCH)
+        display(
+            {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.alt},
+            metadata={
+                "image/png": {"alt": self.alt, "width": width},
+                "pancreas_ssl": {"figure": self.name, "alt": self.alt},
+            },
+            raw=True,
+        )
+        display(
+            {"text/html": self.table_html(), "text/plain": self.table.to_string(index=False)},
+            metadata={"pancreas_ssl": {"table_of": self.name}},
+            raw=True,
+        )
+        if folder := os.environ.get("PANCREAS_SSL_FIGURES"):
+            self.save(folder)
+
+    def save(self, folder: str | Path) -> dict[str, Path]:
+        """Write NAME.png, NAME.csv and NAME.txt to `folder`; the files appear whole."""
+        writers: dict[str, Any] = {
+            ".png": lambda path: path.write_bytes(self.png()),
+            ".csv": lambda path: self.table.to_csv(path, index=False),
+            ".txt": lambda path: path.write_text(self.alt + "\n", encoding="utf-8"),
+        }
+        paths = {}
+        for suffix, write in writers.items():
+            paths[suffix] = Path(folder) / (self.name + suffix)
+            with atomic_path(paths[suffix]) as temporary:
+                write(temporary)
+        return paths
+
+    def _ipython_display_(self) -> None:
+        self.show()

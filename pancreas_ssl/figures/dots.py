@@ -1,0 +1,158 @@
+"""Charts of patients: a dot for each, and differences with their intervals."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.figures.described import Described
+from pancreas_ssl.figures.style import BLACK, BLUE, GREY, VERMILLION, drawing, marks, new_figure
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["dice_dots", "interval_chart"]
+
+
+def dice_dots(
+    rows: "DataFrame",
+    title: str = "",
+    *,
+    by: str = "source",
+    value: str = "dice",
+    compare: str | None = None,
+    failure: float | None = 0.5,
+    seed: int = 0,
+    name: str = "dice_dots",
+) -> Described:
+    """A dot for each patient, and per group the mean with its 95 % bootstrap interval (patients drawn anew).
+
+    Args:
+        rows: one row per patient, with the columns `by` and `value` (0 to 1) and, if named, `compare`.
+        compare: a column whose values (two models, say) are drawn next to each other within a group.
+        failure: a dashed line; patients below it are drawn as crosses and counted in the table. None: no line.
+        seed: of the bootstrap and of the dots' sideways scatter.
+
+    Raises:
+        InputError: a column is missing or there is no row.
+    """
+    import pandas as pd
+
+    needed = [by, value] + ([compare] if compare else [])
+    if rows.empty or set(needed) - set(rows.columns):
+        raise InputError(
+            f"expected rows with the columns {', '.join(needed)}, got {list(rows.columns)} with {len(rows)} rows"
+        )
+    rng = np.random.default_rng(seed)
+    groups, series = list(dict.fromkeys(rows[by])), list(dict.fromkeys(rows[compare])) if compare else [""]
+    looks = marks(groups) if not compare else marks(series)
+    table = []
+    with drawing():
+        figure = new_figure(float(np.clip(1.3 * len(groups) * len(series) ** 0.5 + 2.2, 5, 11)), 4.2)
+        axis = figure.subplots()
+        for g, group in enumerate(groups):
+            for s, one in enumerate(series):
+                part = rows[rows[by] == group]
+                if compare:
+                    part = part[part[compare] == one]
+                v = part[value].dropna().to_numpy(dtype=float)
+                mark = looks[one if compare else group]
+                x = g + (s - (len(series) - 1) / 2) * 0.36
+                failed = v < failure if failure is not None else np.zeros(v.size, bool)
+                row = {by: group} | ({compare: one} if compare else {}) | {"patients": v.size}
+                if v.size:
+                    low, high = _bootstrap(v, rng)
+                    row |= {f"mean {value}": v.mean(), "95 % from": low, "95 % to": high}
+                    row |= {"median": float(np.median(v)), "lowest": v.min(), "highest": v.max()}
+                    spread = x - 0.05 + rng.uniform(-0.08, 0.08, v.size)
+                    axis.plot(
+                        spread[~failed], v[~failed], mark.marker, color=mark.colour, markersize=5, alpha=0.6
+                    )
+                    axis.plot(
+                        spread[failed], v[failed], "x", color=mark.colour, markersize=7, markeredgewidth=2
+                    )
+                    axis.errorbar(
+                        x + 0.12, v.mean(), yerr=[[v.mean() - low], [high - v.mean()]], fmt=mark.marker,
+                        color=mark.colour, markersize=8, markeredgecolor="black", capsize=4, linewidth=2,
+                    )  # fmt: skip
+                if failure is not None:
+                    row[f"below {failure:g}"] = int(failed.sum())
+                table.append(row)
+        if failure is not None:
+            axis.axhline(failure, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+            axis.text(
+                len(groups) - 0.45,
+                failure,
+                f"below {failure:g}: a failure",
+                fontsize=8,
+                color=GREY,
+                ha="right",
+                va="bottom",
+            )
+        axis.set(
+            ylim=(-0.02, 1.0), ylabel=value.replace("_", " ").capitalize(), xlim=(-0.55, len(groups) - 0.45)
+        )
+        axis.set_xticks(range(len(groups)), [str(g) for g in groups])
+        axis.set_xlabel(by.replace("_", " "))
+        axis.set_title(title)
+        axis.grid(axis="y")
+        if compare:
+            for one in series:
+                axis.plot([], [], looks[one].marker, color=looks[one].colour, label=str(one), markersize=6)
+            figure.legend(loc="outside lower center", ncols=min(len(series), 4))
+    said = "; ".join(_sentence(row, by, compare, value, failure) for row in table)
+    alt = f"{title or value}: a dot per patient, the mean with its 95 % interval beside the dots. {said}."
+    return Described(figure, alt, pd.DataFrame(table), name)
+
+
+def interval_chart(
+    table: "DataFrame",
+    title: str = "",
+    *,
+    what: str = "comparison",
+    middle: str = "difference",
+    low: str = "low",
+    high: str = "high",
+    unit: str = "Dice",
+    name: str = "intervals",
+) -> Described:
+    """Differences with their intervals as horizontal bars around a line at zero, one row per comparison."""
+    needed = [what, middle, low, high]
+    if table.empty or set(needed) - set(table.columns):
+        raise InputError(f"expected rows with the columns {', '.join(needed)}, got {list(table.columns)}")
+    with drawing():
+        figure = new_figure(7.8, 0.5 * len(table) + 1.4)
+        axis = figure.subplots()
+        for y, (_, row) in enumerate(table.iterrows()):
+            away = row[low] > 0 or row[high] < 0
+            colour = (BLUE if row[middle] > 0 else VERMILLION) if away else GREY
+            axis.plot([row[low], row[high]], [y, y], color=colour, linewidth=3, solid_capstyle="butt")
+            axis.plot(
+                row[middle], y, "D" if away else "o", color=colour, markersize=7, markeredgecolor="black"
+            )
+        axis.axvline(0, color=BLACK, linewidth=1)
+        axis.set_yticks(range(len(table)), [str(w) for w in table[what]])
+        axis.set(
+            xlabel=f"difference in {unit} (95 % interval; diamond: zero is outside)",
+            ylim=(len(table) - 0.5, -0.5),
+        )
+        axis.set_title(title)
+        axis.grid(axis="x")
+    said = "; ".join(
+        f"{r[what]} {r[middle]:+.3f} ({r[low]:+.3f} to {r[high]:+.3f})" for _, r in table.iterrows()
+    )
+    return Described(figure, f"{title or 'Differences'} in {unit}, with 95 % intervals: {said}.", table, name)
+
+
+def _bootstrap(v: np.ndarray, rng: np.random.Generator, draws: int = 2000) -> tuple[float, float]:
+    means = v[rng.integers(0, v.size, (draws, v.size))].mean(axis=1)
+    return float(np.percentile(means, 2.5)), float(np.percentile(means, 97.5))
+
+
+def _sentence(row, by, compare, value, failure) -> str:
+    who = f"{row[by]}" + (f", {row[compare]}" if compare else "")
+    if not row["patients"]:
+        return f"{who}: no patient"
+    mean, low, high = row[f"mean {value}"], row["95 % from"], row["95 % to"]
+    text = f"{who}: mean {mean:.3f} ({low:.3f} to {high:.3f}), n = {row['patients']}"
+    return text + (f", {row[f'below {failure:g}']} below {failure:g}" if failure is not None else "")
