@@ -6,12 +6,14 @@ import numpy as np
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.style import BLACK, BLUE, GREY, VERMILLION, drawing, marks, new_figure
+from pancreas_ssl.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, Mark, drawing, marks, new_figure
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 __all__ = ["dice_dots", "interval_chart"]
+
+_PAIR = (Mark(BLUE, "solid", "o"), Mark(ORANGE, (0, (4, 1.6)), "D"))
 
 
 def dice_dots(
@@ -45,7 +47,7 @@ def dice_dots(
         )
     rng = np.random.default_rng(seed)
     groups, series = list(dict.fromkeys(rows[by])), list(dict.fromkeys(rows[compare])) if compare else [""]
-    looks = marks(groups) if not compare else marks(series)
+    looks = dict(zip(series, _PAIR, strict=False)) | marks(series[len(_PAIR) :]) if compare else marks(groups)
     table = []
     with drawing():
         figure = new_figure(float(np.clip(1.3 * len(groups) * len(series) ** 0.5 + 2.2, 5, 11)), 4.2)
@@ -81,16 +83,10 @@ def dice_dots(
         if failure is not None:
             axis.axhline(failure, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
             axis.text(
-                len(groups) - 0.45,
-                failure,
-                f"below {failure:g}: a failure",
-                fontsize=8,
-                color=GREY,
-                ha="right",
-                va="bottom",
+                -0.53, failure, f"below {failure:g}: a failure (x)", fontsize=8, color=GREY, va="bottom"
             )
         axis.set(
-            ylim=(-0.02, 1.0), ylabel=value.replace("_", " ").capitalize(), xlim=(-0.55, len(groups) - 0.45)
+            ylim=(-0.02, 1.02), ylabel=value.replace("_", " ").capitalize(), xlim=(-0.55, len(groups) - 0.45)
         )
         axis.set_xticks(range(len(groups)), [str(g) for g in groups])
         axis.set_xlabel(by.replace("_", " "))

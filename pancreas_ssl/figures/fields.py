@@ -63,13 +63,16 @@ def geometry(volumes: dict[str, Any], title: str = "", *, name: str = "geometry"
         axis = figure.axes[0]
         axis.set_ylabel("mm from the lowest slice")
         figure.supxlabel(
-            "mm, the patient's right on the left; hatched: the box around the pancreas; a line every ten slices", fontsize=9
+            "mm, the patient's right on the left; hatched: the pancreas's box; a line every ten slices",
+            fontsize=9,
         )
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     said = "; ".join(f"{r['scan']} {r['size, mm']} mm in voxels of {r['spacing, mm']} mm" for r in rows)
-    alt = f"{title or 'Fields of view'}: a front view of each scan's extent, with the pancreas's box hatched "
+    alt = (
+        f"{title or 'Fields of view'}: a front view of each scan's extent, with the pancreas's box hatched "
         f"and a line every ten slices. {said}."
+    )
     return Described(figure, alt, pd.DataFrame(rows), name)
 
 

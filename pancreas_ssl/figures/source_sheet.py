@@ -47,7 +47,7 @@ def source_sheet(
     rows = []
     with drawing():
         each = 12.4 / max(columns, 3)
-        figure = new_figure(each * columns, lines * (each * high / wide + 0.5) + (0.4 if title else 0.1))
+        figure = new_figure(each * columns, lines * (each * high / wide + 0.5) + (0.6 if title else 0.3))
         panels = figure.subplots(lines, columns, squeeze=False).ravel()
         for axis in panels[len(scenes) :]:
             axis.set_visible(False)
@@ -62,6 +62,9 @@ def source_sheet(
             second = (subtitles or {}).get(what, "")
             axis.set_title(f"{what}\n{second}" if second else what, fontsize=9)
             rows.append(_row(what, second, drawn, at))
+        figure.supxlabel(
+            f"window {window[0]:.0f} to {window[1]:.0f} HU; outline: the label of the pancreas", fontsize=8
+        )
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     said = ", ".join(f"{r['source']} {r['pancreas, mean HU']:.0f}" for r in rows)
