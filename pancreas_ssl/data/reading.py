@@ -1,0 +1,235 @@
+"""Files into volumes (RAS+, HU) and volumes back onto the file's own grid.
+
+NIfTI through nibabel, DICOM series through `dicom.py`. Axes are permuted and flipped to the closest RAS, never
+interpolated, so writing back is exact for every orientation and for oblique scans.
+"""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from jaxtyping import Float, Num, Shaped
+from nibabel.filebasedimages import ImageFileError
+from nibabel.orientations import (
+    aff2axcodes,
+    apply_orientation,
+    axcodes2ornt,
+    inv_ornt_aff,
+    io_orientation,
+    ornt_transform,
+)
+
+from pancreas_ssl.data.dicom import read_series
+from pancreas_ssl.data.volume import Original, Volume, same_grid
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.files import atomic_path
+
+__all__ = ["read_image", "read_label", "write_on_original"]
+
+_BROKEN = (EOFError, OSError, ValueError, zlib.error, gzip.BadGzipFile)
+
+
+def _to_ras(array: Num[np.ndarray, "I J K"], original: Original) -> Volume:
+    """Permute and flip to the closest RAS; memory keeps its order, so a large scan is copied at most once."""
+    orientation = io_orientation(original.affine)
+    turned = apply_orientation(array, orientation)
+    affine = original.affine @ inv_ornt_aff(orientation, array.shape)
+    if any(stride < 0 for stride in turned.strides):
+        turned = np.array(turned, order="K", copy=True)
+    return Volume(turned, affine, original)
+
+
+def _load_nifti(path: Path) -> nibabel.Nifti1Image:
+    if path.suffix.lower() in {".dcm", ".ima"}:
+        raise InputError(
+            f"expected a NIfTI file or a DICOM folder, {path} is one DICOM slice; name its folder"
+        )
+    try:
+        image = nibabel.load(path)
+    except FileNotFoundError as error:
+        raise InputError(f"expected a CT at {path}, there is no such file; check the name") from error
+    except (ImageFileError, *_BROKEN) as error:
+        raise InputError(
+            f"expected a NIfTI file (.nii, .nii.gz) or a DICOM folder, {path} is neither; "
+            f"convert it or name another file"
+        ) from error
+    if not isinstance(image, nibabel.Nifti1Pair):
+        raise InputError(
+            f"expected a NIfTI file (.nii, .nii.gz), {path} is {type(image).__name__}; convert it"
+        )
+    if image.get_data_dtype().fields or image.get_data_dtype().kind not in "biuf":
+        raise InputError(
+            f"expected one number per voxel, {path} holds {image.get_data_dtype()}; export it as HU"
+        )
+    shape = image.shape
+    if len(shape) < 3 or any(n != 1 for n in shape[3:]) or min(shape[:3], default=0) < 2:
+        size = "x".join(map(str, shape))
+        raise InputError(f"expected a 3D image, {path} is {len(shape)}D ({size}); pass one 3D volume")
+    affine = np.asarray(image.affine, dtype=float)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise InputError(f"expected an affine that can be inverted, {path} has none; repair its header")
+    return image
+
+
+def _voxels(image: nibabel.Nifti1Image, path: Path, dtype=None) -> Num[np.ndarray, "I J K"]:
+    try:
+        array = np.asarray(image.dataobj, dtype=dtype)
+    except _BROKEN as error:
+        raise InputError(
+            f"expected {np.prod(image.shape)} voxels, {path} ends early or is damaged; copy or download it again"
+        ) from error
+    return array.reshape(image.shape[:3], order="F")
+
+
+def _original(image: nibabel.Nifti1Image, path: Path) -> Original:
+    header, affine = image.header, np.asarray(image.affine, dtype=float)
+    oriented = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
+    shape = tuple(int(n) for n in image.shape[:3])
+    return Original(shape, affine, aff2axcodes(affine), header.copy(), oriented, str(path))
+
+
+def read_image(path: str | Path) -> Volume:
+    """Read a CT (NIfTI file or DICOM folder) as float32 HU with RAS+ axes.
+
+    A 4D file with a single last entry counts as 3D. The values are checked to be finite here; whether they look
+    like HU is `preflight.check_image`'s question.
+
+    Raises:
+        InputError: missing, truncated, not an image, 2D or 4D, NaN or infinite voxels, faulty DICOM series.
+
+    Example:
+        >>> read_image("case/image.nii.gz").spacing    # doctest: +SKIP
+        (3.0, 3.0, 3.0)
+    """
+    path = Path(path)
+    if path.is_dir():
+        array, affine = read_series(path)
+        original = Original(array.shape, affine, aff2axcodes(affine), None, True, str(path))
+    else:
+        image = _load_nifti(path)
+        array, original = _voxels(image, path, np.float32), _original(image, path)
+    finite = np.isfinite(array)
+    if not finite.all():
+        count = int(array.size - np.count_nonzero(finite))
+        raise InputError(
+            f"expected finite HU, {path} has {count} NaN or infinite voxels; fill them with -1024"
+        )
+    return _to_ras(array, original)
+
+
+def _values(array: Num[np.ndarray, "I J K"]) -> set[int]:
+    """The values that occur; counted for bytes, which is far quicker than sorting them."""
+    if array.dtype == np.uint8:
+        return set(np.flatnonzero(np.bincount(array.ravel(order="K"), minlength=1)).tolist())
+    return set(np.unique(array).astype(int).tolist())
+
+
+def read_label(
+    path: str | Path,
+    values: tuple[int, ...] = (1,),
+    like: Volume | None = None,
+    *,
+    known: tuple[int, ...] | None = None,
+    empty_ok: bool = True,
+) -> Volume:
+    """Read a segmentation as uint8: 1 where the file has one of `values`, else 0; RAS+ axes.
+
+    `like` is the image it belongs to: their grids must agree (compared after turning both to RAS, so a label stored
+    in another orientation is fine). `known` are all values the data card names; others are an error, so that
+    a renumbered label map can't pass. `empty_ok=False` (training) refuses a label without any of `values`.
+
+    Raises:
+        InputError: as `read_image`, and values that are not whole or unknown, another grid, an empty label.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"expected a label file (.nii, .nii.gz), {path} is a folder; name the file")
+    image = _load_nifti(path)
+    array = _voxels(image, path)
+    if array.dtype.kind == "f":
+        whole = np.rint(array)
+        if not np.array_equal(whole, array):
+            raise InputError(
+                f"expected whole numbers in a label, {path} has fractions; is it a probability map?"
+            )
+        array = whole
+    if known is not None:
+        strange = sorted(_values(array) - {0, *known, *values})
+        if strange:
+            some = ", ".join(map(str, strange[:8]))
+            raise InputError(
+                f"expected the label values of the data card, {path} also holds {some}; "
+                f"name them under label_values in the card"
+            )
+    mask = np.isin(array, values) if len(values) > 1 else array == values[0]
+    volume = _to_ras(mask.view(np.uint8), _original(image, path))
+    if like is not None and not same_grid(volume.shape, volume.affine, like.shape, like.affine):
+        raise InputError(_grid_sentence(path, volume, like))
+    if not empty_ok and not volume.array.any():
+        wanted = " or ".join(map(str, values))
+        raise InputError(f"expected a pancreas (label value {wanted}), {path} holds none; check label_values")
+    return volume
+
+
+def _grid_sentence(path: Path, label: Volume, image: Volume) -> str:
+    if label.shape != image.shape:
+        what, ours, theirs = "shape", label.shape, image.shape
+    else:
+        corner = tuple(np.round(label.affine[:3, 3], 1).tolist())
+        what, ours, theirs = "place", corner, tuple(np.round(image.affine[:3, 3], 1).tolist())
+        if label.spacing != image.spacing:
+            what, ours, theirs = "spacing", label.spacing, image.spacing
+    name = image.original.path if image.original else "its image"
+    return f"expected the label on the image's grid, {path} has {what} {ours} where {name} has {theirs}; resample it"
+
+
+def write_on_original(path: str | Path, array: Shaped[np.ndarray, "X Y Z"], like: Volume) -> Path:
+    """Write an array of `like`'s RAS grid as NIfTI with the shape, axes and affine of the file `like` was read from.
+
+    The number type is kept as given (bool becomes uint8, float64 float32). The file appears whole or not at all.
+
+    Raises:
+        InputError: the array is not on `like`'s grid, or `path` cannot be written there.
+    """
+    path, array = Path(path), np.asarray(array)
+    if tuple(array.shape) != like.shape:
+        raise InputError(
+            f"expected an array of shape {like.shape}, it has {array.shape}; bring it to that grid first"
+        )
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        raise InputError(f"expected an output name ending in .nii.gz or .nii, it is {path.name}; rename it")
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8)
+    elif array.dtype == np.float64 or array.dtype == np.float16:
+        array = array.astype(np.float32)
+    elif array.dtype == np.int64:
+        array = array.astype(np.int32)
+    affine, header = like.affine, None
+    if like.original is not None:
+        affine, header = like.original.affine, like.original.header
+        array = apply_orientation(array, ornt_transform(axcodes2ornt("RAS"), io_orientation(affine)))
+    with atomic_path(path) as temporary:
+        nibabel.save(_image(array, affine, header), temporary)
+    return path
+
+
+def _image(
+    array: Shaped[np.ndarray, "I J K"], affine: Float[np.ndarray, "4 4"], header
+) -> nibabel.Nifti1Image:
+    """A NIfTI image that keeps the file's orientation fields and units, and none of its intensity ones."""
+    kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
+    if header is None:
+        image = kind(array, affine)
+        image.set_qform(affine, code=1)
+        image.set_sform(affine, code=1)
+        image.header.set_xyzt_units("mm")
+    else:
+        header = header.copy()
+        header.extensions.clear()
+        header["cal_min"], header["cal_max"], header["descrip"] = 0, 0, b""
+        image = kind(array, affine, header)
+    image.set_data_dtype(array.dtype)
+    image.header.set_slope_inter(1, 0)
+    return image
