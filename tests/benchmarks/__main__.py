@@ -6,7 +6,7 @@ Parts: phantom, steps, quality, inference (all by default). Prints one table per
 import argparse
 import json
 import platform
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 PARTS = ("phantom", "steps", "quality", "inference")
@@ -32,7 +32,7 @@ def environment() -> dict:
         "torch": torch.__version__,
         "monai": monai.__version__,
         "pancreas_ssl": __version__,
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

@@ -1,0 +1,6 @@
+"""`python -m pancreas_ssl` is the `pancreas-ssl` command."""
+
+from pancreas_ssl.cli import main
+
+if __name__ == "__main__":
+    main()
