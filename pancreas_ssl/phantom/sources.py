@@ -1,0 +1,129 @@
+"""What a source is (scanner, protocol, population), and how one patient's HU are drawn from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.phantom.anatomy import Grid, Traits
+from pancreas_ssl.phantom.phases import PATIENT_SD, phase, with_lobules
+from pancreas_ssl.phantom.tissues import Tissue
+
+__all__ = ["ROLES", "Source", "draw_profile", "nominal_profile"]
+
+ROLES = ("train", "development", "test")
+_FLUIDS = (Tissue.STOMACH_CONTENT, Tissue.DUODENUM_CONTENT, Tissue.BOWEL_CONTENT)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where scans come from: scanner, protocol and population.
+
+    Args:
+        name: short name, A, B, ...
+        role: "train", "development" or "test".
+        title: one line for tables.
+        hu: mean HU of each tissue, the pancreas free of fat (`phase`, `blend`).
+        pancreas_fat: diffuse fat in the parenchyma as a share, (mean, sd over patients). It lowers the pancreas
+            on top of the fat lobules that the anatomy draws.
+        contrast_sd: relative sd of the contrast enhancement over patients (dose, weight, timing), shared by all tissues.
+        hu_jitter: factor on the tissues' own patient sd (`PATIENT_SD`).
+        texture: factor on the tissues' texture (`TEXTURE`).
+        coarse_texture: tissues whose coarse texture differs in this phase, sd in HU (a patchy arterial spleen).
+        oral_contrast: share of patients whose stomach and bowel content is filled with positive contrast (90-300 HU).
+        noise_sd: mean noise in the body, HU; noise_jitter its relative sd over patients.
+        kernel: "smooth", "medium" or "sharp".
+        slice_thickness: mm that a slice averages over.
+        spacing: mm of the output grid.
+        streaks: size of streaks behind 20 mm of cortical bone, HU.
+        cupping: how much lower the middle of the body reads than its edge, HU.
+        calibration: (gain, offset): image = gain HU + offset; calibration_sd their sd over patients.
+        padding: value outside the round field of view, or None for plain air.
+        crop: probability that the scan starts or ends short; crop_range the share of its height that is lost at each end.
+        spare_pancreas: whether the crop stays 12 mm clear of the pancreas.
+        traits: the population.
+        grid: the anatomy's grid.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from pancreas_ssl.phantom.profiles import SOURCES
+        >>> mine = replace(SOURCES["A"], name="mine", title="A, with a sharp kernel", kernel="sharp", noise_sd=18.0)
+    """
+
+    name: str
+    role: str
+    title: str
+    hu: Mapping[Tissue, float]
+    pancreas_fat: tuple[float, float] = (0.06, 0.03)
+    contrast_sd: float = 0.06
+    hu_jitter: float = 1.0
+    texture: float = 1.0
+    coarse_texture: Mapping[Tissue, float] = field(default_factory=dict)
+    oral_contrast: float = 0.05
+    noise_sd: float = 10.0
+    noise_jitter: float = 0.2
+    kernel: str = "medium"
+    slice_thickness: float = 3.0
+    spacing: tuple[float, float, float] = (3.0, 3.0, 3.0)
+    streaks: float = 6.0
+    cupping: float = 0.0
+    calibration: tuple[float, float] = (1.0, 0.0)
+    calibration_sd: tuple[float, float] = (0.003, 1.5)
+    padding: int | None = None
+    crop: float = 0.4
+    crop_range: tuple[float, float] = (0.0, 0.2)
+    spare_pancreas: bool = True
+    traits: Traits = Traits()
+    grid: Grid = Grid()
+
+    def __post_init__(self):
+        missing = [t.name for t in Tissue if t not in self.hu]
+        if missing:
+            raise InputError(
+                f"expected a HU for every tissue in source {self.name!r}, {missing[0]} has none; start from phase('portal')"
+            )
+        if self.role not in ROLES:
+            raise InputError(
+                f"expected a role among {', '.join(ROLES)}, got {self.role!r}; choose one of them"
+            )
+        if min(self.spacing) <= 0 or self.slice_thickness <= 0 or self.noise_sd < 0:
+            raise InputError(
+                f"expected positive spacing and slice thickness (mm) and noise of 0 or more in source {self.name!r}; correct them"
+            )
+
+
+def nominal_profile(source: Source) -> dict[Tissue, float]:
+    """What each tissue measures on average over the source's patients, HU, before calibration.
+
+    The pancreas carries the source's mean diffuse fat: (1 - f) pancreas + f visceral fat. Fluids in stomach and bowel
+    are given without oral contrast.
+    """
+    out = dict(source.hu)
+    f = source.pancreas_fat[0]
+    out[Tissue.PANCREAS] = (1 - f) * out[Tissue.PANCREAS] + f * out[Tissue.VISCERAL_FAT]
+    return with_lobules(out)
+
+
+def draw_profile(source: Source, rng: np.random.Generator) -> dict[Tissue, float]:
+    """One patient's HU per tissue.
+
+    HU = nominal + c (nominal - unenhanced) + e: c ~ N(0, contrast_sd) is shared by all tissues of the patient, e is each
+    tissue's own; all normals are cut at 2 sd. Diffuse fat in the pancreas and oral contrast are drawn as well.
+    The order of draws never changes with the source, so one seed gives one patient in every source.
+    """
+    normal = np.clip(rng.standard_normal(len(Tissue) + 2), -2, 2)
+    uniform = rng.uniform(size=2)
+    unenhanced = phase("noncontrast")
+    out = {}
+    for t in Tissue:
+        own = source.hu_jitter * PATIENT_SD.get(t, 0.0) * normal[t]
+        enhancement = max(source.hu[t] - unenhanced[t], 0.0) if t not in _FLUIDS else 0.0
+        out[t] = float(source.hu[t] + source.contrast_sd * normal[-1] * enhancement + own)
+    f = float(np.clip(source.pancreas_fat[0] + source.pancreas_fat[1] * normal[-2], 0, 0.8))
+    out[Tissue.PANCREAS] = (1 - f) * out[Tissue.PANCREAS] + f * out[Tissue.VISCERAL_FAT]
+    if uniform[0] < source.oral_contrast:
+        level = 90 + 210 * uniform[1]
+        for t, share in zip(_FLUIDS, (1.0, 0.85, 0.9), strict=True):
+            out[t] = float(share * level)
+    return with_lobules(out)
