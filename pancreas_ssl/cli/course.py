@@ -1,0 +1,127 @@
+"""Commands around the course: version, doctor, tour, run."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperCommand
+
+from pancreas_ssl.errors import InputError
+
+__all__ = ["add_to"]
+
+Profile = Annotated[
+    str, typer.Option(help="Sizes: class (the notebooks' own), smoke (a check), full (a night).")
+]
+Out = Annotated[Path | None, typer.Option(help="Folder for the executed notebooks and the report.")]
+
+
+class _PairedOption(TyperCommand):
+    """A command whose `-p NAME VALUE` takes two words; `-p NAME=VALUE` is understood as well."""
+
+    def parse_args(self, context, arguments):
+        rest, joined = list(arguments), []
+        while rest:
+            word = rest.pop(0)
+            joined.append(word)
+            if word == "--":
+                break
+            if word in ("-p", "--parameter") and rest:
+                name = rest.pop(0)
+                joined.append(name if "=" in name or not rest else f"{name}={rest.pop(0)}")
+        return super().parse_args(context, joined + rest)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command()(version)
+    app.command()(doctor)
+    app.command()(tour)
+    app.command(cls=_PairedOption)(run)
+
+
+def version() -> None:
+    """Print the version."""
+    from pancreas_ssl import __version__
+
+    print(__version__)
+
+
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON on standard output instead of the table.")
+    ] = False,
+) -> None:
+    """Check each part of the environment: OK or FAIL, and what to do."""
+    from pancreas_ssl.doctor import examine, healthy, print_checks
+
+    checks = list(examine())
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks], indent=1))
+    else:
+        print_checks(checks)
+    if not healthy(checks):
+        raise typer.Exit(1)
+
+
+def tour(
+    profile: Profile = "class",
+    out: Out = None,
+    notebooks: Annotated[
+        Path | None, typer.Option(help="Folder of the notebooks, if not the course's.")
+    ] = None,
+) -> None:
+    """Run all notebooks in order and write one report."""
+    from pancreas_ssl.runs.tour import tour
+
+    _finish(tour(profile, out, notebooks))
+
+
+def run(
+    notebook: Annotated[
+        str, typer.Argument(help="Path of a notebook, or the name or number of one of the course's.")
+    ],
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", metavar="NAME VALUE", help="Set a parameter; may be repeated."),
+    ] = None,
+    profile: Profile = "class",
+    out: Out = None,
+    only_list: Annotated[bool, typer.Option("--list", help="Only list the notebook's parameters.")] = False,
+) -> None:
+    """Run one notebook with parameters and write a report. An unknown parameter is an error."""
+    from pancreas_ssl.runs.notebook import read_notebook
+    from pancreas_ssl.runs.parameters import check_parameters, declared_parameters
+    from pancreas_ssl.runs.profiles import profile_parameters, resolve_notebook
+    from pancreas_ssl.runs.tour import new_run_folder, run_and_report
+
+    path = resolve_notebook(notebook)
+    declared = declared_parameters(read_notebook(path), path.name)
+    if only_list:
+        for known in declared.values():
+            print(f"{known.name} = {known.default!r}" + (f"  # {known.help}" if known.help else ""))
+        return
+    values = check_parameters(_pairs(parameter or []), declared, path.name)
+    check_parameters(profile_parameters(profile, path), declared, f"{path.name} (profile {profile})")
+    folder = new_run_folder(path.stem, out)
+    _finish(run_and_report([path], profile, folder, title=f"Run report: {path.stem}", parameters=values))
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` words as a dictionary."""
+    pairs = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign:
+            raise InputError(f"expected a name and a value after -p, got only {name}; write -p {name} VALUE")
+        pairs[name.strip()] = value
+    return pairs
+
+
+def _finish(result) -> None:
+    """Say where the report is; exit 1 unless all went well."""
+    print(f"Report: {result.report}")
+    if result.status != "ok":
+        raise typer.Exit(1)

@@ -1,0 +1,109 @@
+"""Commands around data: phantom, and data list | show | fetch | check | croissant."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pancreas_ssl.errors import InputError
+
+__all__ = ["add_to"]
+
+Card = Annotated[str, typer.Argument(metavar="CARD", help="Name of a data card, or the path of your own.")]
+Root = Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")]
+
+data = typer.Typer(help="Data sets: what there is, fetch it, check it.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command()(phantom)
+    app.add_typer(data, name="data")
+
+
+def phantom(
+    source: Annotated[str, typer.Option(help="Source: A, V, W, X, B, C or D.")],
+    patient: Annotated[int, typer.Option(min=0, help="Patient of that source, from 0.")],
+    out: Annotated[Path, typer.Option(help="Folder for image.nii.gz (HU), label.nii.gz and organs.nii.gz.")],
+) -> None:
+    """Write one case of the phantom as NIfTI."""
+    from pancreas_ssl.phantom.cohort import SOURCES, write_case
+
+    if source not in SOURCES:
+        raise InputError(f"there is no source {source}; choose one of: {', '.join(SOURCES)}")
+    for name, path in write_case(source, patient, out).items():
+        print(f"{name:7} {path}")
+
+
+@data.command("list")
+def list_() -> None:
+    """All data cards: name, how to get them, title."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pancreas_ssl.data.cards import list_cards, load_card
+
+    table = Table(show_edge=False, pad_edge=False, box=None, header_style="bold")
+    for name in ("Card", "Access", "Title"):
+        table.add_column(name, overflow="fold")
+    for name in list_cards():
+        card = load_card(name)
+        table.add_row(card.name, card.access.kind, card.title)
+    Console().print(table)
+
+
+@data.command()
+def show(card: Card) -> None:
+    """A card in words: origin, licence, citation, sources, splits, known defects."""
+    from pancreas_ssl.data.cards import load_card
+
+    print(load_card(card).to_text())
+
+
+@data.command()
+def fetch(
+    card: Card,
+    source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="Only this split; may be repeated.")] = None,
+    root: Root = None,
+) -> None:
+    """Bring a data set to disk: generate it, download it, or check the folder that you name."""
+    from pancreas_ssl.data.access import fetch
+
+    print(fetch(card, sources=source or None, splits=split or None, root=root))
+
+
+@data.command()
+def check(card: Card, root: Root = None) -> None:
+    """Check geometry, HU, labels, duplicates and splits; exit 1 when something is wrong."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pancreas_ssl.data.preflight import preflight
+
+    findings = preflight(card, root=root)
+    table = Table(show_edge=False, pad_edge=False, box=None, header_style="bold")
+    colours = {"ok": "green", "warning": "yellow", "error": "red"}
+    for name in ("Level", "Case", "Check", "Message"):
+        table.add_column(name, overflow="fold")
+    for row in findings.itertuples():
+        colour = colours.get(row.level, "white")
+        table.add_row(
+            f"[{colour}]{row.level}[/]", *(escape(str(v)) for v in (row.case, row.check, row.message))
+        )
+    Console().print(table)
+    counts = findings["level"].value_counts()
+    errors, warnings = int(counts.get("error", 0)), int(counts.get("warning", 0))
+    print(f"{len(findings)} checks, {errors} errors, {warnings} warnings")
+    if errors:
+        raise typer.Exit(1)
+
+
+@data.command()
+def croissant(card: Card) -> None:
+    """The card as MLCommons Croissant (JSON-LD) on standard output."""
+    from pancreas_ssl.data.cards import load_card
+
+    print(json.dumps(load_card(card).to_croissant(), indent=1, ensure_ascii=False))

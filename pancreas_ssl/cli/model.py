@@ -1,0 +1,72 @@
+"""Commands around the network: train, predict, evaluate."""
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["add_to"]
+
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; a named device that is missing is an error.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command()(train)
+    app.command()(predict)
+    app.command()(evaluate)
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints, weights and the history.")],
+    source: Annotated[str, typer.Option(help="Card or card/source to train on.")] = "phantom/A",
+    root: Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the initial weights and of every draw.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, if not the recipe's.")] = None,
+    device: Device = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
+    ] = False,
+) -> None:
+    """Train the segmentation network on one source."""
+    from pancreas_ssl.training.command import run_training
+
+    run_training(source=source, root=root, seed=seed, steps=steps, device=device, out=out, resume=resume)
+
+
+def predict(
+    ct: Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM series, or a folder of them.")],
+    out: Annotated[Path, typer.Option(help="Mask (.nii.gz); a folder when CT is a folder of scans.")],
+    weights: Annotated[str, typer.Option(help="Name of shipped weights, or a file.")] = "baseline",
+    uncertainty: Annotated[Path | None, typer.Option(help="Also write the entropy map (bits) here.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Segment the pancreas in a CT; the mask lies on the CT's own grid."""
+    from pancreas_ssl.inference import predict_path
+
+    table = predict_path(ct, out, weights=weights, uncertainty=uncertainty, device=device)
+    print(table.to_string(index=False))
+
+
+def evaluate(
+    prediction: Annotated[Path, typer.Argument(metavar="PREDICTION", help="Predicted mask (NIfTI).")],
+    label: Annotated[Path, typer.Argument(metavar="LABEL", help="Reference label (NIfTI).")],
+    label_value: Annotated[
+        list[int] | None, typer.Option(help="Value of the pancreas in LABEL; may be repeated.")
+    ] = None,
+) -> None:
+    """Compare a mask with a reference label; JSON on standard output."""
+    from pancreas_ssl.evaluation import evaluate_files
+
+    found = evaluate_files(prediction, label, label_values=tuple(label_value or [1]))
+    print(json.dumps({name: _json(value) for name, value in found.items()}, indent=1, allow_nan=False))
+
+
+def _json(value):
+    """JSON's form of a metric: numpy scalars as Python's, what is not a finite number as null."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,271 @@
+"""Is everything here that the course needs? One line per part of the environment, OK or FAIL, with what to do.
+
+The ranges are read from the installed project's own metadata and the tested versions from constraints.txt, so that
+nothing is written down twice.
+"""
+
+import importlib
+import importlib.metadata
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pancreas_ssl.runs.surroundings import PACKAGE, requirements
+from pancreas_ssl.runs.words import megabytes
+
+__all__ = ["Check", "examine", "healthy", "print_checks"]
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL_CT = "lidc_idri_0001"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+LEAST_MEMORY, LEAST_DISK = 3e9, 1e9  # bytes; below these the tour cannot end well
+COMFORTABLE_MEMORY, COMFORTABLE_DISK = 6e9, 4e9  # bytes; below these a note says so
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part of the environment: whether it is fine, what was found, and a note (what to do, what is optional)."""
+
+    part: str
+    ok: bool
+    found: str
+    note: str = ""
+
+
+def examine() -> Iterator[Check]:
+    """Yield the checks one by one; a check that breaks is a FAIL, never an exception.
+
+    Example:
+        >>> all(check.ok for check in examine())    # doctest: +SKIP
+        True
+    """
+    yield python()
+    yield from packages()
+    for part, check in PARTS.items():
+        try:
+            yield check()
+        except Exception as error:  # whatever breaks is what the reader needs to know
+            yield Check(part, False, f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def healthy(checks: list[Check]) -> bool:
+    """Whether no check failed."""
+    return all(check.ok for check in checks)
+
+
+def python() -> Check:
+    """The interpreter against the project's `requires-python`."""
+    from packaging.specifiers import SpecifierSet
+
+    wanted = importlib.metadata.metadata(PACKAGE)["Requires-Python"] or ""
+    here = platform.python_version()
+    ok = SpecifierSet(wanted).contains(here, prereleases=True)
+    return Check(
+        "Python", ok, f"{here} ({sys.prefix})", "" if ok else f"needs {wanted}: make PYTHON=python3.12"
+    )
+
+
+def packages() -> Iterator[Check]:
+    """Each core requirement, then those of the optional `itk` extra."""
+    tested = tested_versions()
+    for requirement in requirements():
+        yield package(requirement, tested)
+    for requirement in requirements("itk"):
+        yield package(requirement, tested, optional="itk")
+
+
+def package(requirement, tested: dict[str, str], optional: str = "") -> Check:
+    """The installed version of one requirement against its range and the tested version.
+
+    A missing package of an extra is fine; one that is there in a version outside the range is not.
+    """
+    from packaging.utils import canonicalize_name
+    from packaging.version import Version
+
+    name, wanted = requirement.name, str(requirement.specifier)
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        if optional:
+            return Check(name, True, "not installed", f"optional: pip install -e '.[{optional}]'")
+        return Check(name, False, "not installed", f"needs {wanted}: pip install -c constraints.txt -e .")
+    if not requirement.specifier.contains(version, prereleases=True):
+        return Check(name, False, version, f"needs {wanted}: pip install -c constraints.txt -e .")
+    known = tested.get(canonicalize_name(name))
+    if known is None or Version(version).public == Version(known).public:
+        return Check(name, True, version, "the tested version" if known else "")
+    return Check(name, True, version, f"in range; tested with {known}")
+
+
+def tested_versions(path: Path | None = None) -> dict[str, str]:
+    """`name==version` lines of constraints.txt beside the package, by canonical name; empty outside a clone."""
+    from packaging.utils import canonicalize_name
+
+    path = path or ROOT / "constraints.txt"
+    if not path.is_file():
+        return {}
+    lines = (
+        line.split("#")[0].split(";")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()
+    )
+    pairs = (line.split("==", 1) for line in lines if "==" in line)
+    return {canonicalize_name(name.strip()): version.strip() for name, version in pairs}
+
+
+def device() -> Check:
+    """The device that `auto` chooses."""
+    from pancreas_ssl.runs.surroundings import device_in_words
+
+    return Check("Device", True, device_in_words())
+
+
+def bfloat16() -> Check:
+    """A one-second probe: which precision is faster here."""
+    from pancreas_ssl.devices import describe
+
+    return Check("bfloat16 speed", True, describe())
+
+
+def memory() -> Check:
+    """Memory of the machine and what is free of it."""
+    import psutil
+
+    found = psutil.virtual_memory()
+    words = f"{megabytes(found.available)} free of {megabytes(found.total)}"
+    if found.total < LEAST_MEMORY:
+        return Check("Memory", False, words, f"the notebooks need {megabytes(LEAST_MEMORY)}")
+    note = "close other programs before training" if found.available < COMFORTABLE_MEMORY else ""
+    return Check("Memory", True, words, note)
+
+
+def disk() -> Check:
+    """Free space where the cache is."""
+    from pancreas_ssl.data.access import cache_dir
+
+    folder = cache_dir()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_DISK:
+        return Check(
+            "Disk", False, f"{megabytes(free)} free", f"the data need {megabytes(LEAST_DISK)}: make room"
+        )
+    note = "enough for the course, little for public data sets" if free < COMFORTABLE_DISK else ""
+    return Check("Disk", True, f"{megabytes(free)} free", note)
+
+
+def cache() -> Check:
+    """Whether the cache folder can be written."""
+    from pancreas_ssl.data.access import cache_dir
+
+    folder = cache_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        note = f"cannot be written ({error.strerror}): set PANCREAS_SSL_CACHE to another folder"
+        return Check("Cache folder", False, str(folder), note)
+    return Check("Cache folder", True, str(folder))
+
+
+def viewer() -> Check:
+    """The live volume viewers, by importing them."""
+    importlib.import_module("ipyniivue")
+    found = f"ipyniivue {importlib.metadata.version('ipyniivue')}"
+    try:
+        version = importlib.metadata.version("itkwidgets")
+    except importlib.metadata.PackageNotFoundError:
+        return Check("Viewer", True, found)
+    try:
+        importlib.import_module("itkwidgets")
+    except Exception as error:  # it raises RuntimeError without its JupyterLab part
+        return Check("Viewer", True, found, f"itkwidgets {version} cannot be used ({type(error).__name__})")
+    return Check("Viewer", True, f"{found}, itkwidgets {version}", "itkwidgets needs the internet to draw")
+
+
+def kernel() -> Check:
+    """Start the kernel that notebooks run in, and see whose `python3` JupyterLab would start."""
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    from pancreas_ssl.runs.kernel import KERNEL, answers
+
+    if not answers():
+        return Check("Jupyter kernel", False, "no answer", "pip install -c constraints.txt -e .")
+    try:
+        program = KernelSpecManager().get_kernel_spec(KERNEL).argv[0]
+    except NoSuchKernel:
+        program = sys.executable
+    own = program in ("python", "python3") or Path(program).parent == Path(sys.executable).parent
+    note = (
+        ""
+        if own
+        else f"JupyterLab would start {program} instead: {sys.executable} -m ipykernel install --sys-prefix"
+    )
+    return Check("Jupyter kernel", True, f"answers ({sys.executable})", note)
+
+
+def real_ct() -> Check:
+    """Whether the real CT of the course is in the cache; it is optional."""
+    from pancreas_ssl.data.access import at_hand
+
+    if at_hand(REAL_CT):
+        return Check("Real CT", True, f"{REAL_CT} is at hand")
+    return Check("Real CT", True, "not fetched yet", f"pancreas-ssl data fetch {REAL_CT} (35 MB, once)")
+
+
+def weights() -> Check:
+    """Whether the shipped weights are there and fit the network."""
+    from pancreas_ssl.inference import load_weights
+
+    model = load_weights("baseline")
+    count = sum(parameter.numel() for parameter in model.network.parameters())
+    return Check("Baseline weights", True, f"{count / 1e3:.0f} thousand parameters")
+
+
+def browser() -> Check:
+    """Chromium, which only the browser tests need."""
+    found = next((path for path in map(shutil.which, BROWSERS) if path), None)
+    if found:
+        return Check("Chromium", True, found)
+    return Check("Chromium", True, "not found", "optional: the browser tests are skipped without it")
+
+
+PARTS: dict[str, Callable[[], Check]] = {
+    "Device": device,
+    "bfloat16 speed": bfloat16,
+    "Memory": memory,
+    "Disk": disk,
+    "Cache folder": cache,
+    "Viewer": viewer,
+    "Jupyter kernel": kernel,
+    "Real CT": real_ct,
+    "Baseline weights": weights,
+    "Chromium": browser,
+}
+
+
+def print_checks(checks: list[Check]) -> None:
+    """The checks as a table on standard output, and one closing line."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_edge=False, pad_edge=False, box=None, header_style="bold")
+    for name in ("", "Part", "Found", "Note"):
+        table.add_column(name, overflow="fold")
+    for check in checks:
+        mark = "[bold green]OK[/]" if check.ok else "[bold red]FAIL[/]"
+        table.add_row(mark, escape(check.part), escape(check.found), escape(check.note))
+    console = Console()
+    console.print(table)
+    bad = [check.part for check in checks if not check.ok]
+    closing = (
+        f"{len(bad)} of {len(checks)} parts need attention: {', '.join(bad)}."
+        if bad
+        else "Everything is in order."
+    )
+    console.print(f"\n{closing}", markup=False)

@@ -1,0 +1,243 @@
+"""One notebook, executed by papermill: strict parameters, one kernel, an error told in a sentence.
+
+The executed copy appears in the output folder when the run has ended, also after a failure. No widget state is
+kept in it (a volume viewer would add megabytes); figures are PNGs.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.files import make_folder
+from pancreas_ssl.runs.kernel import KERNEL, kernel_environment, kernel_manager
+from pancreas_ssl.runs.measure import PeakMemory
+from pancreas_ssl.runs.parameters import check_parameters, declared_parameters
+from pancreas_ssl.runs.profiles import CLASS, profile_parameters
+
+__all__ = ["NotebookRun", "Progress", "read_notebook", "run_notebook"]
+
+Progress = Callable[[int, int, str], None]
+"""Called when a code cell starts: its place among the code cells (from 1), their number, the heading above it."""
+
+
+@dataclass(frozen=True)
+class NotebookRun:
+    """What came of one notebook.
+
+    Attributes:
+        name: file name without suffix.
+        status: 'ok', 'failed' or 'interrupted'.
+        message: one sentence about a failure, else "".
+        executed: the executed copy; None when the kernel did not start.
+        figures: folder where the notebook's figure helper saved PNG, CSV and alternative text.
+        parameters: every declared parameter with the value it had.
+        seconds: wall time, the kernel's start included.
+        peak_memory: largest resident memory of kernel and children, in bytes.
+    """
+
+    name: str
+    source: Path
+    status: str
+    message: str
+    executed: Path | None
+    figures: Path
+    seconds: float
+    peak_memory: int
+    profile: str = CLASS
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> "NotebookRun":
+        """Itself when all went well, else a `RunError` with the message."""
+        if self.status != "ok":
+            raise RunError(self.message)
+        return self
+
+
+def read_notebook(path: str | Path):
+    """Read a notebook as nbformat version 4, or an `InputError`."""
+    import nbformat
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no notebook {path}; check the path")
+    try:
+        return nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat raises JSON, validation and attribute errors of its own
+        raise InputError(
+            f"expected a Jupyter notebook, {path} cannot be read as one ({type(error).__name__})"
+        ) from error
+
+
+def run_notebook(
+    path: str | Path,
+    parameters: Mapping[str, Any] | None = None,
+    out: str | Path = ".",
+    profile: str = CLASS,
+    *,
+    progress: Progress | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> NotebookRun:
+    """Execute a notebook with these parameters; the executed copy and its figures go to `out`.
+
+    The profile's parameters are set first, then `parameters`. The kernel works in the notebook's own folder, as it
+    does in JupyterLab. A failing cell, or Ctrl-C, ends in a result with that status: call `.check()` to raise.
+
+    Args:
+        path: the notebook.
+        parameters: values by name; text is read as the declared type asks.
+        out: folder for `<name>.ipynb` and `figures/<name>/`.
+        profile: 'class' (the notebook's defaults) or one of profiles.yml beside the notebook.
+        progress: called as each code cell starts.
+        environment: more environment variables for the kernel.
+
+    Raises:
+        InputError: no notebook, an unknown parameter or profile, a value of another type. No kernel was started.
+        RunError: the output folder cannot be written.
+
+    Example:
+        >>> run_notebook("notebooks/02_baseline.ipynb", {"STEPS": 20}, "out").check()   # doctest: +SKIP
+    """
+    path = Path(path).resolve()
+    notebook = read_notebook(path)
+    declared = declared_parameters(notebook, path.name)
+    from_profile = check_parameters(
+        profile_parameters(profile, path), declared, f"{path.name} (profile {profile})"
+    )
+    values = from_profile | check_parameters(parameters or {}, declared, path.name)
+    out = make_folder(Path(out).resolve())
+    figures = make_folder(out / "figures" / path.stem)
+
+    seen = _Seen(notebook, progress, injected=bool(values))
+    begin = time.perf_counter()
+    holder = Path(tempfile.mkdtemp(prefix=f".running-{path.stem}-", dir=out))
+    temporary, executed = holder / path.name, out / path.name
+    status, message = "ok", ""
+    with PeakMemory() as memory:
+        try:
+            manager = kernel_manager(kernel_environment(figures, environment), path.parent, memory.watch)
+            _execute(path, temporary, values, manager, seen)
+        except KeyboardInterrupt:
+            status, message = "interrupted", f"{path.name} was interrupted {seen.place()}"
+        except Exception as error:
+            status, message = "failed", _sentence(path.name, error, seen)
+        finally:
+            kept = _keep(temporary, executed)
+            shutil.rmtree(holder, ignore_errors=True)
+    if status != "ok" and kept:
+        message += f"; the notebook as far as it ran is {executed}"
+    return NotebookRun(
+        name=path.stem,
+        source=path,
+        status=status,
+        message=message,
+        executed=executed if kept else None,
+        figures=figures,
+        seconds=time.perf_counter() - begin,
+        peak_memory=memory.peak,
+        profile=profile,
+        parameters={name: values.get(name, p.default) for name, p in declared.items()},
+    )
+
+
+def _execute(path: Path, output: Path, values: dict[str, Any], manager: type, seen: "_Seen") -> None:
+    """Papermill's own call. Braces in a path would be taken for a template, so they are doubled."""
+    import papermill
+
+    papermill.execute_notebook(
+        str(path).replace("{", "{{").replace("}", "}}"),
+        str(output).replace("{", "{{").replace("}", "}}"),
+        parameters=values,
+        kernel_name=KERNEL,
+        language="python",
+        progress_bar=False,
+        store_widget_state=False,
+        kernel_manager_class=manager,
+        on_cell_start=seen.cell,
+    )
+
+
+def _keep(temporary: Path, executed: Path) -> bool:
+    """Move a whole executed notebook to its place; one cut off while being written is dropped."""
+    import nbformat
+
+    try:
+        notebook = nbformat.read(temporary, as_version=4)
+    except Exception:  # not there, or not whole
+        return False
+    notebook.metadata.papermill["output_path"] = str(executed)
+    nbformat.write(notebook, temporary)
+    os.replace(temporary, executed)
+    return True
+
+
+class _Seen:
+    """Which cell is running, counted as in the notebook that the reader opens (the injected cell not counted)."""
+
+    def __init__(self, notebook, progress: Progress | None, injected: bool):
+        self.progress, self.index = progress, None
+        self.cells = list(notebook.cells)
+        tagged = [
+            i for i, c in enumerate(self.cells) if "parameters" in c.get("metadata", {}).get("tags", [])
+        ]
+        self.injected_at = (tagged[0] + 1 if tagged else 0) if injected else None
+        self.code = [i for i, c in enumerate(self.cells) if c.cell_type == "code" and c.source.strip()]
+
+    def original(self, index: int) -> int | None:
+        """Index in the notebook as it was before the parameters were injected; None for the injected cell."""
+        if self.injected_at is None or index < self.injected_at:
+            return index
+        return None if index == self.injected_at else index - 1
+
+    def cell(self, cell, cell_index: int) -> None:
+        index = self.original(cell_index)
+        if index is None:
+            return
+        self.index = index
+        if self.progress is not None and index in self.code:
+            self.progress(self.code.index(index) + 1, len(self.code), heading_above(self.cells, index))
+
+    def place(self, index: int | None = None) -> str:
+        """`in cell 7 ("history = fit(...)")`, or `before its first cell`."""
+        index = self.index if index is None else index
+        if index is None:
+            return "before its first cell"
+        return f'in cell {index + 1} of {len(self.cells)} ("{first_line(self.cells[index].source)}")'
+
+
+def heading_above(cells: list, index: int) -> str:
+    """Text of the nearest Markdown heading above a cell, or ""."""
+    for cell in reversed(cells[: index + 1]):
+        if cell.cell_type == "markdown":
+            lines = [line for line in cell.source.splitlines() if line.startswith("#")]
+            if lines:
+                return lines[-1].lstrip("# ").strip()
+    return ""
+
+
+def first_line(source: str, width: int = 70) -> str:
+    """The first line of code that is neither blank nor a comment, shortened."""
+    lines = [line.strip() for line in source.splitlines()]
+    code = [line for line in lines if line and not line.startswith(("#", "%"))] or [*lines, ""]
+    return code[0] if len(code[0]) <= width else code[0][: width - 3] + "..."
+
+
+def _sentence(name: str, error: Exception, seen: _Seen) -> str:
+    """A failure of papermill, of the kernel or of a cell in one sentence."""
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    if isinstance(error, PapermillExecutionError):
+        text = " ".join(str(error.evalue).split())
+        text = text if len(text) <= 400 else text[:397] + "..."
+        where = seen.place(seen.original(error.cell_index))
+        return f"{name} stopped {where} with {error.ename}: {text or 'no message'}"
+    if isinstance(error, DeadKernelError):
+        return f"{name} stopped {seen.place()} because its kernel died, most often for want of memory"
+    text = " ".join(str(error).split()) or "no message"
+    return f"{name} could not be run {seen.place()} ({type(error).__name__}: {text}); try pancreas-ssl doctor"
