@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 
 from pancreas_ssl.errors import InputError
 
-__all__ = ["PLANES", "Plane", "Scene", "best_index", "scene", "to_page"]
+__all__ = ["PLANES", "Plane", "Scene", "best_index", "plane_axis", "scene", "to_page"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,13 @@ def _mask(mask: Any, shape: tuple[int, ...], what: str):
     return mask > 0
 
 
+def plane_axis(plane: str) -> int:
+    """The array axis that a plane is perpendicular to; an unknown plane is an `InputError`."""
+    if plane not in PLANES:
+        raise InputError(f"expected a plane among {', '.join(PLANES)}, got {plane!r}; choose one of them")
+    return PLANES[plane].axis
+
+
 def to_page(array: Shaped[np.ndarray, "X Y Z"], plane: str, index: int) -> Shaped[np.ndarray, "rows columns"]:
     """One plane of an RAS+ array as rows from the top and columns from the left of the page.
 
@@ -108,9 +115,7 @@ def to_page(array: Shaped[np.ndarray, "X Y Z"], plane: str, index: int) -> Shape
         >>> to_page(body, "axial", 0)[0, 0]                    # upper left corner
         np.float64(1.0)
     """
-    if plane not in PLANES:
-        raise InputError(f"expected a plane among {', '.join(PLANES)}, got {plane!r}; choose one of them")
-    axis = PLANES[plane].axis
+    axis = plane_axis(plane)
     if not 0 <= index < array.shape[axis]:
         raise InputError(
             f"expected a {plane} slice from 0 to {array.shape[axis] - 1}, got {index}; choose one inside the volume"
@@ -120,7 +125,7 @@ def to_page(array: Shaped[np.ndarray, "X Y Z"], plane: str, index: int) -> Shape
 
 def best_index(mask: Shaped[np.ndarray, "X Y Z"] | None, shape: tuple[int, ...], plane: str) -> int:
     """The slice that shows most of the mask; the middle one when there is no mask or it is empty."""
-    axis = PLANES[plane].axis
+    axis = plane_axis(plane)
     if mask is None or not mask.any():
         return shape[axis] // 2
     areas = mask.sum(axis=tuple(a for a in range(3) if a != axis))

@@ -1,0 +1,63 @@
+"""What every widget hands back: a static figure, a live part where a front end is there, and a line that says which."""
+
+import html
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.figures import Described
+
+__all__ = ["Viewer", "is_live"]
+
+_YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+def is_live(live: bool | None = None) -> bool:
+    """Whether a front end listens, so that sliders would work.
+
+    An explicit `live` decides; else the environment variable PANCREAS_SSL_LIVE (0 or 1); else whether JPY_SESSION_NAME
+    is set, which Jupyter Server does and papermill does not. VS Code, Colab and Voila do not set it either: there,
+    pass `live=True` or set PANCREAS_SSL_LIVE=1.
+
+    Raises:
+        InputError: PANCREAS_SSL_LIVE is neither yes nor no.
+    """
+    if live is not None:
+        return bool(live)
+    said = os.environ.get("PANCREAS_SSL_LIVE", "").strip().lower()
+    if said in _YES | _NO:
+        return said in _YES
+    if said:
+        raise InputError(f"expected PANCREAS_SSL_LIVE to be 0 or 1, got {said!r}; change it or unset it")
+    return "JPY_SESSION_NAME" in os.environ
+
+
+@dataclass
+class Viewer:
+    """A picture that may also be live.
+
+    Attributes:
+        static: the figure, always there.
+        live: the widget, or None without a front end.
+        said: one line: which viewer is shown, and why no other.
+    """
+
+    static: Described
+    live: Any | None
+    said: str
+
+    def show(self) -> None:
+        """Display the static figure, then the live part, then the line."""
+        from IPython.display import display
+
+        self.static.show()
+        if self.live is not None:
+            display(self.live)
+        display(
+            {"text/html": f"<p><small>{html.escape(self.said)}</small></p>", "text/plain": self.said},
+            raw=True,
+        )
+
+    def _ipython_display_(self) -> None:
+        self.show()

@@ -1,0 +1,121 @@
+"""A whole volume to turn and slice: static planes always, ipyniivue when live, itkwidgets on request."""
+
+from typing import Any
+
+import numpy as np
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.figures.planes import Scene, scene
+from pancreas_ssl.figures.slices import WINDOW, orthogonal_planes
+from pancreas_ssl.widgets.viewer import Viewer, is_live
+
+__all__ = ["view_volume"]
+
+VIEWERS = ("auto", "static", "niivue", "itk")
+_LARGEST = 20_000_000  # voxels sent to the browser; finer volumes are thinned in plane
+
+
+def view_volume(
+    volume: Any,
+    label: Any = None,
+    viewer: str = "auto",
+    *,
+    spacing: tuple[float, float, float] | None = None,
+    window: tuple[float, float] = WINDOW,
+    title: str = "",
+    name: str = "volume",
+    live: bool | None = None,
+) -> Viewer:
+    """Three static planes; live also the volume in the browser, planes and 3D, label on top.
+
+    Args:
+        volume, label, spacing: see `pancreas_ssl.figures.planes.scene`.
+        viewer: "auto" (ipyniivue when live), "static" (never more than the planes), "niivue", or "itk" (itkwidgets,
+            whose scripts come from the internet: without it, the view stays blank).
+        live: see `pancreas_ssl.widgets.is_live`.
+
+    Raises:
+        InputError: an unknown viewer, or a volume that is not three-dimensional. A viewer that cannot start is no
+            error: the static planes stand, and the line below them says why.
+    """
+    if viewer not in VIEWERS:
+        raise InputError(f"expected a viewer among {', '.join(VIEWERS)}, got {viewer!r}; choose one of them")
+    drawn = scene(volume, label, None, spacing)
+    static = orthogonal_planes(volume, label, spacing=spacing, window=window, title=title, name=name)
+    if viewer == "static":
+        return Viewer(static, None, "Viewer: static planes (asked for).")
+    if not is_live(live):
+        return Viewer(
+            static, None, "Viewer: static planes (no live front end; in JupyterLab the volume turns)."
+        )
+    if viewer == "itk":
+        return _with_itk(static, drawn)
+    try:
+        widget, note = _niivue(drawn, window)
+    except Exception as error:  # whatever a viewer's libraries raise, the planes above must stand
+        return Viewer(static, None, f"Viewer: static planes (ipyniivue did not start: {_short(error)}).")
+    return Viewer(
+        static, widget,
+        f"Viewer: static planes, then ipyniivue{note}: drag to move the cross, drag the 3D view to turn it.",
+    )  # fmt: skip
+
+
+def _niivue(drawn: Scene, window):
+    from ipyniivue import NiiVue, SliceType, Volume
+
+    thin = 2 if drawn.hu.size > _LARGEST else 1
+    affine = drawn.affine @ np.diag([thin, thin, 1, 1])
+    hu = np.clip(np.round(drawn.hu[::thin, ::thin]), -32768, 32767).astype(np.int16)
+    widget = NiiVue(height=420)
+    widget.set_radiological_convention(True)  # patient's right on the left, as in the static planes
+    widget.set_slice_type(SliceType.MULTIPLANAR)
+    volumes = [
+        Volume(data=_nifti(hu, affine), name="ct.nii", colormap="gray", cal_min=window[0], cal_max=window[1])
+    ]
+    if drawn.label is not None and drawn.label.any():
+        label = drawn.label[::thin, ::thin].astype(np.uint8)
+        volumes.append(
+            Volume(
+                data=_nifti(label, affine),
+                name="label.nii",
+                colormap="winter",
+                opacity=0.5,
+                cal_min=0.5,
+                cal_max=1,
+            )
+        )
+    widget.load_volumes(volumes)
+    return widget, " (every second voxel in plane)" if thin > 1 else ""
+
+
+def _nifti(array: np.ndarray, affine: np.ndarray) -> bytes:
+    import nibabel
+
+    image = nibabel.Nifti1Image(np.ascontiguousarray(array), affine)
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    return image.to_bytes()
+
+
+def _with_itk(static, drawn: Scene) -> Viewer:
+    needs = "itkwidgets loads its viewer from the internet; without it the view below stays blank"
+    try:
+        from itkwidgets import view
+
+        options = {} if drawn.label is None else {"label_image": drawn.label.astype(np.uint8)}
+        widget = view(
+            np.ascontiguousarray(drawn.hu.transpose(2, 1, 0)).astype(np.int16), **_itk_order(options)
+        )
+    except Exception as error:  # it raises RuntimeError, ImportError and others, depending on what is missing
+        said = f"Viewer: static planes (itkwidgets did not start: {_short(error)}; {needs.split(';')[0]})."
+        return Viewer(static, None, said)
+    return Viewer(static, widget, f"Viewer: static planes, then itkwidgets ({needs}).")
+
+
+def _itk_order(options: dict) -> dict:
+    return {key: np.ascontiguousarray(value.transpose(2, 1, 0)) for key, value in options.items()}
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}, {text[:160]}".rstrip(".")
