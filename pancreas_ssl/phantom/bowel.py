@@ -1,0 +1,263 @@
+"""Stomach, duodenum, jejunum and ileum, colon and rectum, bladder. Hollow organs: a wall, contents, gas in front.
+
+Patients lie on their backs, so gas stands above (towards the belly) and fluid below a level.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pancreas_ssl.phantom.geometry import Canvas
+from pancreas_ssl.phantom.pancreas import PancreasPlan
+from pancreas_ssl.phantom.tissues import Organ, Tissue
+from pancreas_ssl.phantom.traits import Person
+
+__all__ = ["build_bladder", "build_colon", "build_duodenum", "build_small_bowel", "build_stomach"]
+
+
+def _hollow(
+    canvas: Canvas,
+    points: np.ndarray,
+    radii: np.ndarray | float,
+    *,
+    wall: float,
+    tissues: tuple[Tissue, Tissue],
+    organ: Organ,
+    ripple: float = 1.0,
+    gas_above: float | None = None,
+    free: tuple[Organ, ...] = (),
+    step: float = 6.0,
+    faeces: float | None = None,
+) -> None:
+    """Paint a hollow tube: `wall` mm of tissues[0] around tissues[1]; gas where body y is above `gas_above`.
+
+    `free`: organs it may cover besides background. `faeces`: share of gas bubbles in the content.
+    """
+    solid = canvas.tube(points, radii, margin=4.0, step=step)
+    if solid is None:
+        return
+    box, sd = solid
+    sd = sd + canvas.noise("soft", box.slices) * np.float32(ripple)
+    here = canvas.organ[box.slices]
+    allowed = here == Organ.BACKGROUND
+    for other in (organ, *free):
+        allowed |= here == other
+    allowed &= canvas.fields["cavity"][box.slices] < -0.5
+    allowed &= canvas.fields["diaphragm"][box.slices] < -1.0
+    inside = (sd < 0) & allowed
+    lumen = (sd < -wall) & allowed
+    canvas.paint(box, inside, tissues[0], organ)
+    canvas.paint(box, lumen, tissues[1], organ)
+    if faeces is not None:
+        canvas.paint(box, lumen & (canvas.noise("fine", box.slices) > faeces), Tissue.GAS, organ)
+    if gas_above is not None:
+        matrix, constant = canvas.pose.inverse()
+        canvas.paint(box, lumen & (box.linear(matrix[1], constant[1]) > gas_above), Tissue.GAS, organ)
+
+
+def build_stomach(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
+    """Fundus under the left dome, body, antrum across the midline to the pylorus, its back against the pancreas."""
+    rng = person.stream("stomach")
+    full = (
+        rng.uniform(1.0, 1.3) if rng.uniform() < person.traits.distended_stomach else rng.uniform(0.5, 0.92)
+    )
+    low = rng.normal(0, 10)
+    radii = np.array([28, 32, 27, 21, 15, 9]) * full
+    radii[-1] = 9.0
+    points = np.array(
+        [
+            [-58 + rng.normal(0, 6), -22, 80],
+            [-70 + rng.normal(0, 6), 14, 60],
+            [-62 + rng.normal(0, 7), 44, 30 + low],
+            [-28, 62, 8 + 1.2 * low],
+            [8, 60, 2 + 1.2 * low],
+            [34, 42, 6],
+        ]
+    )
+    points = plan.settle(points, radii + 0.0, overlap=rng.uniform(-2, 3))
+    content = Tissue.BOWEL_CONTRAST if rng.uniform() < person.traits.oral_contrast else Tissue.STOMACH_CONTENT
+    level = float(np.average(points[:4, 1])) + rng.uniform(-5, 30)
+    gas = level if rng.uniform() < 0.85 else None
+    _hollow(
+        canvas,
+        points,
+        radii,
+        wall=rng.uniform(3.2, 5.0),
+        tissues=(Tissue.STOMACH_WALL, content),
+        organ=Organ.STOMACH,
+        ripple=1.5,
+        gas_above=gas,
+        free=(Organ.SPLEEN, Organ.LIVER, Organ.BOWEL),
+        step=9.0,
+    )
+    person.facts["stomach_filling"] = float(full)
+
+
+def build_duodenum(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
+    """Bulb, descending part along the head, horizontal part below it, ascending part to the jejunum."""
+    rng = person.stream("duodenum")
+    head, low = plan.line[1], plan.line[0]
+    radii = np.array([9.5, 10.5, 11, 11.5, 11, 9.5, 9, 9.5]) * rng.uniform(0.8, 1.2)
+    beside = head[0] + plan.radii[1] + radii[3] - 3
+    bottom = min(low[2] - plan.radii[0] - radii[5] + 4, head[2] - 22)
+    points = np.array(
+        [
+            [34, 42, 6],
+            [50, 28, 8],
+            [beside, head[1] + 8, head[2] + 12],
+            [beside, head[1] - 4, head[2] - 14],
+            [head[0] + 12, head[1] - 12, bottom - 2],
+            [head[0] - 18, -8, bottom],
+            [-16, -6, bottom + rng.uniform(0, 10)],
+            [-34 + rng.normal(0, 5), 8, min(plan.line[4][2] - 22, -14) + rng.normal(0, 4)],
+        ]
+    )
+    points = plan.settle(points, radii, overlap=rng.uniform(1, 3))
+    gas = float(head[1] + rng.uniform(0, 10)) if rng.uniform() < 0.35 else None
+    _hollow(
+        canvas,
+        points,
+        radii,
+        wall=rng.uniform(2.4, 3.4),
+        tissues=(Tissue.DUODENUM_WALL, Tissue.DUODENUM_CONTENT),
+        organ=Organ.DUODENUM,
+        ripple=1.3,
+        gas_above=gas,
+        free=(Organ.BOWEL, Organ.LIVER, Organ.GALLBLADDER),
+    )
+
+
+def build_colon(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
+    """Caecum, ascending, transverse (hanging), descending and sigmoid colon, rectum, with haustra and faeces."""
+    rng = person.stream("colon")
+    wide = rng.uniform(0.75, 1.3)
+    front, droop = 58 + 26 * person.visceral + rng.normal(0, 6), rng.normal(-22, 18)
+    right = np.array(
+        [[84, 0, -135], [98, -10, -100], [104, -24, -45], [98 + rng.normal(0, 5), -8, -18 + rng.normal(0, 8)]]
+    )
+    across = np.array(
+        [[72, front - 22, -16 + droop * 0.4], [14, front, droop], [-46, front - 4, droop * 0.8 + 4]]
+    )
+    left = np.array(
+        [
+            [-98, 4 + rng.normal(0, 9), 30 + rng.normal(0, 10)],
+            [-112, -24, 20],
+            [-108, -32, -40],
+            [-102, -16, -100],
+        ]
+    )
+    pelvis = np.array(
+        [
+            [-88, 10, -140],
+            [-48, 20, -165],
+            [-10 + rng.normal(0, 14), -6, -158],
+            [4, -58, -176],
+            [0, -66, -200],
+            [0, -60, -260],
+        ]
+    )
+    path = np.vstack([right, across, left, pelvis])
+    radii = np.array([27, 25, 22, 20, 18, 16, 16, 17, 15, 14, 13.5, 14, 14, 15, 17, 17, 14]) * wide
+    path = plan.settle(path, radii, overlap=1.0)
+    curve, radius = _haustra(path, radii)
+    content = Tissue.FAECES if rng.uniform() < 0.75 else Tissue.BOWEL_CONTENT
+    bubbles = rng.uniform(0.4, 1.2) if rng.uniform() < person.traits.loaded_colon else 1.8
+    gas = front - 20 + rng.uniform(-4, 14) if rng.uniform() < 0.8 else None
+    _hollow(
+        canvas,
+        curve,
+        radius,
+        wall=rng.uniform(2.2, 3.2),
+        tissues=(Tissue.BOWEL_WALL, content),
+        organ=Organ.BOWEL,
+        ripple=1.6,
+        gas_above=gas,
+        faeces=bubbles,
+        step=7.0,
+    )
+
+
+def _haustra(path: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sample the colon every 7 mm and pinch it every 32 mm."""
+    from pancreas_ssl.phantom.geometry import resample
+
+    curve, radius = resample(path, radii, 7.0)
+    return curve, radius * (1 + 0.13 * np.sin(np.arange(len(curve)) * 7.0 * 2 * np.pi / 32))
+
+
+def build_small_bowel(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
+    """Loops of jejunum (upper left, some under body and tail of the pancreas) and ileum (lower, into the pelvis)."""
+    rng = person.stream("small bowel")
+    number = int(rng.integers(person.traits.bowel_loops[0], person.traits.bowel_loops[1] + 1))
+    contrast = rng.uniform() < person.traits.oral_contrast
+    deep = 24 * person.visceral
+    for _ in range(number):
+        kind = rng.uniform()
+        if kind < 0.30:  # against the pancreas
+            at = plan.line[rng.integers(3, 7)]
+            start = at + np.array([rng.normal(0, 12), rng.normal(6, 14), -rng.uniform(8, 30)])
+        elif kind < 0.42:
+            start = np.array([rng.uniform(-90, -15), rng.uniform(10, 55), rng.uniform(-20, 25)])
+        else:
+            start = np.array([rng.uniform(-85, 85), rng.uniform(-20, 55 + deep), rng.uniform(-165, -25)])
+        radius = rng.uniform(7, 13)
+        points = plan.settle(_wander(rng, start, 6), radius, overlap=rng.uniform(0.5, 3.0))
+        draw = rng.uniform()
+        content = Tissue.BOWEL_CONTENT if draw < 0.72 else Tissue.BOWEL_WALL
+        if contrast and draw < 0.6:
+            content = Tissue.BOWEL_CONTRAST
+        gas = start[1] + rng.uniform(-2, 6) if rng.uniform() < 0.12 else None
+        _hollow(
+            canvas,
+            points,
+            radius,
+            wall=rng.uniform(1.8, 3.4),
+            tissues=(Tissue.BOWEL_WALL, content),
+            organ=Organ.BOWEL,
+            ripple=0.9,
+            gas_above=gas,
+            step=7.0,
+        )
+
+
+def _wander(rng: np.random.Generator, start: np.ndarray, number: int) -> np.ndarray:
+    """A meandering path of `number` steps of 14-24 mm that stays in the front of the cavity."""
+    points, way = [start], rng.normal(0, 1, 3)
+    for _ in range(number):
+        way = way * 0.45 + rng.normal(0, 1, 3) * (1.0, 0.7, 0.7)
+        way /= np.linalg.norm(way) + 1e-9
+        following = points[-1] + way * rng.uniform(14, 24)
+        if following[1] < -28:
+            following[1] = -56 - following[1]
+        points.append(following)
+    return np.array(points)
+
+
+def build_bladder(canvas: Canvas, person: Person) -> None:
+    """The urinary bladder low in the pelvis, more or less full, with soft tissue of womb or prostate behind it."""
+    rng = person.stream("bladder")
+    size = rng.uniform(0.6, 1.15)
+    for centre, radii, tissue, organ in (
+        ((0, -14, -204), (26, 20, 20), Tissue.MUSCLE, Organ.BACKGROUND),
+        (
+            (rng.normal(0, 4), 24, -206 + 14 * size),
+            (42 * size, 34 * size, 32 * size),
+            Tissue.MUSCLE,
+            Organ.BLADDER,
+        ),
+        (
+            (rng.normal(0, 1), 24, -206 + 14 * size),
+            (42 * size - 3, 34 * size - 3, 32 * size - 3),
+            Tissue.BLADDER,
+            Organ.BLADDER,
+        ),
+    ):
+        solid = canvas.ellipsoid(centre, radii)
+        if solid is not None:
+            free = canvas.organ[solid.box.slices] != Organ.BONE
+            canvas.paint(
+                solid.box,
+                (solid.sd < 0) & free & (canvas.fields["cavity"][solid.box.slices] < -2),
+                tissue,
+                organ,
+            )

@@ -1,0 +1,185 @@
+"""The pancreas: uncinate process, head, neck, body and tail; lobulation, fat lobules, duct, and a mass if there is one.
+
+The plan (where it runs, how thick it is) is drawn first, so that bowel, stomach and vessels can be laid against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from pancreas_ssl.phantom.geometry import Canvas, Solid, resample
+from pancreas_ssl.phantom.tissues import Organ, Tissue
+from pancreas_ssl.phantom.traits import COURSES, Person
+
+__all__ = ["PancreasPlan", "build_pancreas", "plan_pancreas"]
+
+FLATTEN = (1.0, 1.12, 0.86)  # body and tail are taller than they are deep
+SOLID = (Organ.KIDNEY, Organ.SPLEEN, Organ.BONE)  # what the pancreas lies against and does not enter
+
+
+@dataclass(frozen=True)
+class PancreasPlan:
+    """Where the pancreas runs, body mm.
+
+    `line` goes from the lower head (0), head (1), upper head (2), neck (3), body (4), mid body (5) to the tail tip (6);
+    `radii` belong to it. `uncinate` leaves the lower head to the left, behind the superior mesenteric vein.
+    """
+
+    line: Float[np.ndarray, "7 3"]
+    radii: Float[np.ndarray, "7"]
+    uncinate: Float[np.ndarray, "3 3"]
+    uncinate_radii: Float[np.ndarray, "3"]
+    mass_at: int
+    mass_radius: float
+
+    def samples(self) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, "N"]]:
+        """Centres and radii of balls that fill the organ, for laying neighbours against it."""
+        parts = [resample(self.line, self.radii, 4.0), resample(self.uncinate, self.uncinate_radii, 4.0)]
+        return np.vstack([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def settle(
+        self, points: Float[np.ndarray, "K 3"], radii: Float[np.ndarray, "K"], overlap: float = 1.5
+    ) -> Float[np.ndarray, "K 3"]:
+        """Push points of a tube out of the pancreas until it presses against it by at most `overlap` mm."""
+        centres, thick = self.samples()
+        points = np.array(points, float)
+        radii = np.broadcast_to(np.asarray(radii, float), len(points))
+        for _ in range(2):
+            offset = points[:, None] - centres
+            distance = np.linalg.norm(offset, axis=2) + 1e-6
+            inside = thick + radii[:, None] - overlap - distance
+            worst = inside.argmax(1)
+            rows = np.arange(len(points))
+            push = np.clip(inside[rows, worst], 0, None) / distance[rows, worst]
+            points += offset[rows, worst] * push[:, None]
+        return points
+
+
+def plan_pancreas(person: Person) -> PancreasPlan:
+    """Draw course and thickness; the thickness is scaled so that the organ has the volume drawn for the person."""
+    rng = person.stream("pancreas plan")
+    head = np.array([33 + rng.normal(0, 5), 5 + rng.normal(0, 4), -22 + rng.normal(0, 7)])
+    neck = np.array([4 + rng.normal(0, 3), 29 + rng.normal(0, 4), 2 + rng.normal(0, 5)])
+    rise, kink = np.clip(rng.normal(27, 13), 2, 52), rng.normal(0, 5)
+    body, middle, tail = COURSES[person.course]
+    line = np.array(
+        [
+            [head[0] - 1, head[1] + 1, head[2] - rng.uniform(10, 24)],
+            head,
+            [
+                20 + rng.normal(0, 3),
+                18 + rng.normal(0, 3),
+                0.55 * neck[2] + 0.45 * head[2] + rng.uniform(0, 4),
+            ],
+            neck,
+            [-22 + rng.normal(0, 3), 26 + rng.normal(0, 4) - 0.3 * kink, neck[2] + rise * body + 0.3 * kink],
+            [-52 + rng.normal(0, 4), 8 + rng.normal(0, 5), neck[2] + rise * middle - 0.3 * kink],
+            [-84 + rng.normal(0, 10), -20 + rng.normal(0, 8), neck[2] + rise * tail],
+        ]
+    )
+    radii = np.array([9.5, 15.0, 13.0, 8.5, 10.0, 10.5, 8.5]) * np.exp(rng.normal(0, 0.10, 7))
+    uncinate = np.array(
+        [
+            line[0] * 0.6 + head * 0.4,
+            [17, head[1] - 7, head[2] - 9],
+            [5 + rng.normal(0, 3), head[1] - 6, head[2] - 8],
+        ]
+    )
+    uncinate_radii = np.array([9.0, 7.0, 4.0]) * np.exp(rng.normal(0, 0.1))
+    goal = person.volume * (1 - 0.35 * person.atrophy)
+    for _ in range(3):
+        factor = np.sqrt(goal / _volume(line, radii, uncinate, uncinate_radii))
+        radii, uncinate_radii = radii * factor, uncinate_radii * factor
+    mass_at, mass_radius = int(rng.choice([1, 1, 2, 4, 5])), float(rng.uniform(*person.traits.mass_radius))
+    if person.mass:
+        upstream = np.arange(7) > mass_at
+        radii = np.where(upstream, radii * rng.uniform(0.6, 0.85), radii)
+    return PancreasPlan(line, radii, uncinate, uncinate_radii, mass_at, mass_radius)
+
+
+def _volume(line: np.ndarray, radii: np.ndarray, uncinate: np.ndarray, uncinate_radii: np.ndarray) -> float:
+    """Volume (mL) of tube, end caps and uncinate process; the part of the uncinate inside the head is left out."""
+    total = 0.0
+    for points, thick, share in ((line, radii, 1.0), (uncinate, uncinate_radii, 0.6)):
+        curve, radius = resample(points, thick, 3.0)
+        steps = np.linalg.norm(np.diff(curve, axis=0), axis=1)
+        area = np.pi * radius**2
+        total += share * float(
+            (steps * (area[1:] + area[:-1]) / 2).sum() + 2 / 3 * np.pi * (radius[0] ** 3 + radius[-1] ** 3)
+        )
+    return total / 1000 / (FLATTEN[1] * FLATTEN[2])
+
+
+def build_pancreas(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
+    """Paint the organ over its neighbours (they touch it where they reach it), its fat lobules, mass and duct."""
+    rng = person.stream("pancreas")
+    main = canvas.tube(plan.line, plan.radii, margin=7.0, step=5.0, flatten=FLATTEN)
+    hook = canvas.tube(plan.uncinate, plan.uncinate_radii, margin=7.0, step=4.0)
+    if main is None:
+        return
+    box, sd = main
+    if hook is not None:
+        sd = np.minimum(sd, hook.on(box))
+    grain, fine = canvas.noise("lobule", box.slices), canvas.noise("fine", box.slices)
+    soft = canvas.noise("soft", box.slices)
+    ripple = np.float32(1.0 + 1.3 * person.atrophy + 1.5 * person.infiltration)
+    sd = sd + grain * ripple + fine * (ripple * np.float32(0.5)) + soft * np.float32(1.0)
+    inside = (sd < 0) & ~np.isin(canvas.organ[box.slices], SOLID)
+    inside &= canvas.fields["cavity"][box.slices] < -2
+    canvas.paint(box, inside, Tissue.PANCREAS, Organ.PANCREAS)
+    _fat_lobules(canvas, person, Solid(box, sd), inside)
+    if person.mass:
+        _mass(canvas, rng, plan)
+    _duct(canvas, person, rng, plan)
+
+
+def _fat_lobules(canvas: Canvas, person: Person, solid: Solid, inside: np.ndarray) -> None:
+    """Fat between the lobules, the more the nearer to the surface: a share `infiltration` of the organ."""
+    share = np.clip(person.infiltration, 0.0, 0.95)
+    if not inside.any() or share <= 0:
+        return
+    box, sd = solid
+    grain = canvas.noise("fine", box.slices) + np.float32(0.5) * canvas.noise("soft", box.slices)
+    grain = grain + np.clip(sd, -6, 0) * np.float32(0.12)
+    level = np.quantile(grain[inside], 1 - share)
+    canvas.paint(box, inside & (grain > level), Tissue.PANCREAS_FAT)
+
+
+def _mass(canvas: Canvas, rng: np.random.Generator, plan: PancreasPlan) -> None:
+    centre = plan.line[plan.mass_at] + rng.normal(0, 3, 3)
+    radii = plan.mass_radius * np.array([1.0, rng.uniform(0.8, 1.1), rng.uniform(0.8, 1.1)])
+    solid = canvas.ellipsoid(tuple(centre), tuple(radii))
+    if solid is not None:
+        box, sd = solid
+        mass = sd + canvas.noise("soft", box.slices) * np.float32(1.8) < 0
+        mass &= ~np.isin(canvas.organ[box.slices], SOLID)
+        canvas.paint(box, mass, Tissue.MASS, Organ.PANCREAS)
+
+
+def _duct(canvas: Canvas, person: Person, rng: np.random.Generator, plan: PancreasPlan) -> None:
+    """The pancreatic duct (wide upstream of a mass) and the bile duct in the back of the head, inside the organ."""
+    thin, wide = rng.uniform(0.7, 1.3), rng.uniform(2.0, 4.0)
+    start = plan.mass_at if person.mass else 0
+    line = plan.line + rng.normal(0, 0.8, plan.line.shape)
+    calibre = np.full(7, thin)
+    if person.mass:
+        calibre[start:] = wide
+    elif person.wide_duct:
+        calibre[:] = wide * np.linspace(1.1, 0.6, 7)
+    bile = np.array([plan.line[0] + [4, -4, 0], plan.line[1] + [3, -7, 2], plan.line[2] + [10, -8, 10]])
+    stasis = person.mass and plan.mass_at in (1, 2)
+    bile_radius = rng.uniform(4.5, 7.0) if stasis else rng.uniform(1.8, 3.2)
+    for points, radii in ((line[1:], calibre[1:]), (bile, bile_radius)):
+        solid = canvas.tube(points, radii, margin=1.0, step=4.0)
+        if solid is not None:
+            box, sd = solid
+            here = canvas.tissue[box.slices]
+            inside = (sd < 0) & (canvas.organ[box.slices] == Organ.PANCREAS) & (here != Tissue.MASS)
+            canvas.paint(box, inside, Tissue.DUCT)
+    above = canvas.tube([bile[2], bile[2] + [6, 2, 18], (48, 8, 40)], bile_radius, margin=1.0)
+    if above is not None:
+        free = np.isin(canvas.organ[above.box.slices], (Organ.BACKGROUND, Organ.DUODENUM))
+        canvas.paint(above.box, (above.sd < 0) & free, Tissue.DUCT, Organ.BACKGROUND)

@@ -1,0 +1,142 @@
+"""Liver, gallbladder, spleen, kidneys and adrenal glands, in body mm (x to the patient's right)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pancreas_ssl.phantom.geometry import FAR, Canvas
+from pancreas_ssl.phantom.tissues import Organ, Tissue
+from pancreas_ssl.phantom.traits import Person
+
+__all__ = ["build_adrenals", "build_gallbladder", "build_kidneys", "build_liver", "build_spleen"]
+
+
+def _below_diaphragm(canvas: Canvas, box, cavity_gap: float = 1.5, gap: float = 1.5) -> np.ndarray:
+    """True in the part of the cavity that lies under the diaphragm, `gap` mm from either."""
+    return (canvas.fields["cavity"][box.slices] < -cavity_gap) & (
+        canvas.fields["diaphragm"][box.slices] < -gap
+    )
+
+
+def build_liver(canvas: Canvas, person: Person) -> None:
+    """Right lobe filling the space under the right dome, a tapering left lobe, a caudate lobe, veins inside."""
+    rng = person.stream("liver")
+    long = rng.normal(0, 10)
+    right = canvas.ellipsoid(
+        (86 + rng.normal(0, 6), -2, 44 + long),
+        (66 * rng.uniform(0.9, 1.1), 84 * rng.uniform(0.92, 1.06), 78 * rng.uniform(0.85, 1.14)),
+        turn=(0, rng.normal(8, 5), 0),
+        power=2.4,
+    )
+    left = canvas.ellipsoid(
+        (14 + rng.normal(0, 16), 50, 62 + rng.normal(0, 6)),
+        (74 * rng.uniform(0.85, 1.15), 36, 36 * rng.uniform(0.8, 1.15)),
+        turn=(0, rng.normal(-12, 5), -8),
+    )
+    caudate = canvas.ellipsoid((26, -14, 44 + long * 0.4), (17, 17, 24), turn=(0, 0, 20))
+    for lobe in (right, left, caudate):
+        if lobe is not None:
+            box, sd = lobe
+            surface = sd + canvas.noise("soft", box.slices) * np.float32(2.0)
+            canvas.paint(box, (surface < 0) & _below_diaphragm(canvas, box), Tissue.LIVER, Organ.LIVER)
+    fissure = canvas.tube([(30, 90, 70), (26, 62, 44), (24, 40, 34)], [3.2, 3.4, 4.0])
+    if fissure is not None:
+        canvas.paint(fissure.box, fissure.sd < 0, Tissue.VISCERAL_FAT, Organ.BACKGROUND)
+    _liver_veins(canvas, rng, long)
+
+
+def _liver_veins(canvas: Canvas, rng: np.random.Generator, long: float) -> None:
+    """Hepatic veins towards the vena cava and branches of the portal vein; vein tissue inside the organ liver."""
+    wide = rng.uniform(0.7, 1.2)
+    meet = np.array([26, -16, 86 + long * 0.3])
+    gate = np.array([52, 6, 44 + long * 0.5])
+    paths = [
+        ([meet, (60, -24, 76 + long), (104, -30, 50 + long)], (5.5, 4, 2.2)),
+        ([meet, (52, 16, 80), (72, 46, 56 + long)], (5.5, 4, 2.2)),
+        ([meet, (22, 14, 82), (-6, 44, 68)], (5, 3.6, 2)),
+        ([gate, (78, 0, 52 + long), (112, 6, 66 + long)], (6, 4.2, 2)),
+        ([gate, (86, 12, 36 + long), (112, 28, 10 + long)], (5.5, 3.6, 2)),
+        ([gate, (34, 30, 56), (4, 52, 62)], (5, 3.4, 2)),
+    ]
+    for points, radii in paths:
+        points = [np.asarray(p) + rng.normal(0, 2.5, 3) for p in points]
+        solid = canvas.tube(points, np.array(radii) * wide, margin=1.0)
+        if solid is not None:
+            inside = (solid.sd < 0) & (canvas.organ[solid.box.slices] == Organ.LIVER)
+            canvas.paint(solid.box, inside, Tissue.VEIN, Organ.LIVER)
+
+
+def build_gallbladder(canvas: Canvas, person: Person) -> None:
+    """A pear under the right lobe of the liver, or none."""
+    rng = person.stream("gallbladder")
+    missing = rng.uniform() < person.traits.gallbladder_missing
+    size = rng.uniform(0.65, 1.2)
+    neck = np.array([52 + rng.normal(0, 4), 22, 18 + rng.normal(0, 5)])
+    fundus = neck + np.array([14 + rng.normal(0, 6), 36 + rng.normal(0, 5), -26 + rng.normal(0, 8)])
+    person.facts["gallbladder"] = not missing
+    if missing:
+        return
+    solid = canvas.tube([neck, neck * 0.5 + fundus * 0.5, fundus], np.array([5, 12.5, 14]) * size)
+    if solid is not None:
+        box, sd = solid
+        canvas.paint(
+            box, (sd < 0) & (canvas.fields["cavity"][box.slices] < -2), Tissue.GALLBLADDER, Organ.GALLBLADDER
+        )
+
+
+def build_spleen(canvas: Canvas, person: Person) -> None:
+    """A lens between the left ribs, the stomach and the kidney, its hollow side turned to the hilum."""
+    rng = person.stream("spleen")
+    size = rng.uniform(0.8, 1.2)
+    centre = np.array([-104 + rng.normal(0, 4), -40 + rng.normal(0, 6), 46 + rng.normal(0, 9)])
+    solid = canvas.ellipsoid(
+        tuple(centre), (30 * size, 48 * size, 48 * size), turn=(rng.normal(-25, 8), 0, rng.normal(-22, 6))
+    )
+    hollow = canvas.ellipsoid(tuple(centre + [42, 22, -4]), (34, 42, 44), margin=6)
+    if solid is None or hollow is None:
+        return
+    box, sd = solid
+    sd = sd + canvas.noise("soft", box.slices) * np.float32(1.5)
+    inside = (sd < 0) & _below_diaphragm(canvas, box)
+    inside &= hollow.on(box) > 0
+    canvas.paint(box, inside, Tissue.SPLEEN, Organ.SPLEEN)
+
+
+def build_kidneys(canvas: Canvas, person: Person) -> None:
+    """Cortex, pyramids of medulla and a fatty sinus, in perirenal fat; the left one a little higher."""
+    rng = person.stream("kidneys")
+    for side, height in ((1, -20.0), (-1, -6.0)):
+        centre = np.array([side * (66 + rng.normal(0, 4)), -52 + rng.normal(0, 4), height + rng.normal(0, 9)])
+        radii = np.array([27, 28, 53]) * rng.uniform(0.88, 1.1) * np.exp(rng.normal(0, 0.04, 3))
+        lean = (rng.normal(12, 4), side * rng.normal(-11, 4), side * rng.normal(28, 8))
+        bean = canvas.ellipsoid(tuple(centre), tuple(radii), turn=lean, power=2.2, margin=9)
+        if bean is None:
+            continue
+        box, sd = bean
+        sinus = canvas.ellipsoid(tuple(centre + [-side * 15, 9, 0]), (17, 11, 26), margin=9)
+        hollow = np.full(box.shape, FAR) if sinus is None else sinus.on(box)
+        soft, grain = canvas.noise("soft", box.slices), canvas.noise("lobule", box.slices)
+        sd = sd + soft * np.float32(1.0)
+        canvas.paint(
+            box, (sd < 7) & (canvas.fields["cavity"][box.slices] < -1), Tissue.VISCERAL_FAT, Organ.BACKGROUND
+        )
+        inside = (sd < 0) & (canvas.fields["cavity"][box.slices] < 2)
+        canvas.paint(box, inside, Tissue.KIDNEY_CORTEX, Organ.KIDNEY)
+        canvas.paint(
+            box, inside & (sd + grain * 2.2 < -8) & (hollow > 1), Tissue.KIDNEY_MEDULLA, Organ.KIDNEY
+        )
+        canvas.paint(box, inside & (hollow + grain * 2.5 < 0), Tissue.VISCERAL_FAT, Organ.BACKGROUND)
+        person.facts[f"kidney_{'right' if side > 0 else 'left'}"] = centre.tolist()
+
+
+def build_adrenals(canvas: Canvas, person: Person) -> None:
+    """Two limbs and a body above and in front of each kidney, about 5 mm thick."""
+    rng = person.stream("adrenals")
+    for side in (-1, 1):
+        head = np.array([side * 34, -34, 32 + rng.normal(0, 4)])
+        for reach in ((side * 12, -16, -6), (side * 4, -20, 2)):
+            solid = canvas.tube(
+                [head, head + np.array(reach) * 0.5 + [0, -1, 2], head + np.array(reach)], [2.6, 2.8, 2.0]
+            )
+            if solid is not None:
+                canvas.paint(solid.box, solid.sd < 0, Tissue.ADRENAL, Organ.ADRENAL)
