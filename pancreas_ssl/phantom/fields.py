@@ -1,4 +1,4 @@
-"""Random fields of a CT: quantum noise with its power spectrum, tissue texture, streaks, and how thickness adds noise."""
+"""Random fields of a CT: noise with its power spectrum, texture, streaks, and how thickness adds noise."""
 
 from functools import lru_cache
 
@@ -7,10 +7,10 @@ from jaxtyping import Float, UInt8
 from scipy import fft
 from scipy.ndimage import correlate1d
 
-from pancreas_ssl.phantom.optics import box, gaussian, modulation
+from pancreas_ssl.phantom.optics import box, modulation
 from pancreas_ssl.phantom.tissues import Tissue
 
-__all__ = ["coarse_field", "fine_field", "noise_field", "noise_spectrum", "streak_field", "thickness_factor"]
+__all__ = ["noise_field", "noise_spectrum", "streak_field", "texture_field", "thickness_factor"]
 
 
 @lru_cache(maxsize=64)
@@ -71,27 +71,13 @@ def noise_field(
     return np.ascontiguousarray(field.transpose(1, 2, 0), dtype=np.float32)
 
 
-def fine_field(
+def texture_field(
     shape: tuple[int, int, int],
     spacing: tuple[float, float, float],
+    length: float,
     rng: np.random.Generator,
-    length: float = 4.0,
 ) -> Float[np.ndarray, "X Y Z"]:
-    """White noise smoothed to a grain of about `length` mm (full width at half maximum), unit standard deviation."""
-    field = rng.standard_normal(shape, dtype=np.float32)
-    for axis in range(3):
-        weights = gaussian(length / 2.355 / 2**0.5 / spacing[axis])
-        field = correlate1d(field, weights / np.linalg.norm(weights), axis=axis, mode="wrap")
-    return field
-
-
-def coarse_field(
-    shape: tuple[int, int, int],
-    spacing: tuple[float, float, float],
-    rng: np.random.Generator,
-    length: float = 25.0,
-) -> Float[np.ndarray, "X Y Z"]:
-    """Smooth random field of about `length` mm, unit standard deviation: trilinear between random nodes."""
+    """Random field with a grain of about `length` mm, unit sd everywhere: linear between random nodes."""
     nodes = [max(2, int(np.ceil(n * s / length)) + 2) for n, s in zip(shape, spacing, strict=True)]
     field = rng.standard_normal(nodes, dtype=np.float32)
     for axis in (0, 1, 2):

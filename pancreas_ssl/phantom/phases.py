@@ -6,7 +6,17 @@ from types import MappingProxyType
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.phantom.tissues import Tissue
 
-__all__ = ["FAT_IN_LOBULE", "PATIENT_SD", "PHASES", "TEXTURE", "blend", "phase", "with_lobules"]
+__all__ = [
+    "COARSE",
+    "FAT_IN_LOBULE",
+    "FINE",
+    "PATIENT_SD",
+    "PHASES",
+    "TEXTURE",
+    "blend",
+    "phase",
+    "with_lobules",
+]
 
 PHASES = ("noncontrast", "arterial", "portal", "late")
 
@@ -92,6 +102,9 @@ PATIENT_SD: Mapping[Tissue, float] = MappingProxyType(
 )
 """Standard deviation between patients in HU, on top of the contrast dose and timing that all share."""
 
+FINE, COARSE = 6.0, 25.0
+"""Grain of the two textures, mm."""
+
 TEXTURE: Mapping[Tissue, tuple[float, float]] = MappingProxyType(
     {
         Tissue.SKIN: (8.0, 5.0),
@@ -126,7 +139,7 @@ TEXTURE: Mapping[Tissue, tuple[float, float]] = MappingProxyType(
         Tissue.BOWEL_CONTRAST: (15.0, 45.0),
     }
 )
-"""Texture inside one patient, standard deviation in HU: (fine, about 4 mm; coarse, about 25 mm)."""
+"""Texture inside one patient, standard deviation in HU: (fine grain, coarse grain)."""
 
 
 def with_lobules(table: Mapping[Tissue, float]) -> dict[Tissue, float]:

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int16, UInt8
 
 from pancreas_ssl.phantom.anatomy import Anatomy
-from pancreas_ssl.phantom.fields import coarse_field, fine_field, noise_field, streak_field, thickness_factor
+from pancreas_ssl.phantom.fields import noise_field, streak_field, texture_field, thickness_factor
 from pancreas_ssl.phantom.optics import average_axis, blur, majority_axis, output_axis
-from pancreas_ssl.phantom.phases import TEXTURE
+from pancreas_ssl.phantom.phases import COARSE, FINE, TEXTURE
 from pancreas_ssl.phantom.profiles import find_source
 from pancreas_ssl.phantom.sources import Source, draw_profile
 from pancreas_ssl.phantom.tissues import Organ, Tissue
@@ -64,10 +64,10 @@ def _paint(tissue, profile, source: Source, spacing, rng) -> Float32[np.ndarray,
         near, far = TEXTURE.get(t, (0.0, 0.0))
         fine[t], coarse[t] = source.texture * near, source.texture * source.coarse_texture.get(t, far)
     hu = mean[tissue]
-    grain = fine_field(tissue.shape, spacing, rng)
+    grain = texture_field(tissue.shape, spacing, FINE, rng)
     grain *= fine[tissue]
     hu += grain
-    cloud = coarse_field(tissue.shape, spacing, rng)
+    cloud = texture_field(tissue.shape, spacing, COARSE, rng)
     cloud *= coarse[tissue]
     hu += cloud
     hu -= _drift(tissue, cloud, grain)[tissue]
@@ -102,8 +102,8 @@ def render(
 ) -> Float32[np.ndarray, "X Y Z"]:
     """HU of a tissue map, or of a patch of one, on the same grid: what training draws anew for each patch.
 
-    Profile, texture, streaks, point spread and slice thickness, noise and calibration; no other grid, no crop, no padding,
-    and noise that does not depend on the body around the patch.
+    Profile, texture, streaks, point spread and slice thickness, noise and calibration; no other grid, no crop,
+    no padding, and noise that does not depend on the body around the patch.
 
     Args:
         tissue: `Tissue` values.
@@ -164,10 +164,10 @@ def _outside_circle(shape, spacing) -> Bool[np.ndarray, "X Y"]:
 def scan(anatomy: Anatomy, source: str | Source, seed: int) -> Scan:
     """Scan an anatomy.
 
-    The chain: crop, HU with texture, streaks, kernel, slices on the source's own grid, noise that grows with the matter
-    crossed, cupping, calibration, round field of view, int16. The organ maps follow the same grid by majority.
-    Each part draws from a stream of its own: two sources that differ in one field give, with one seed, two scans that differ
-    in that thing alone.
+    The chain: crop, HU with texture, streaks, kernel, slices on the source's own grid, noise that grows with the
+    matter crossed, cupping, calibration, round field of view, int16. The organ maps follow by majority.
+    Each part draws from a stream of its own: two sources that differ in one field give, with one seed, two scans
+    that differ in that thing alone.
 
     Args:
         anatomy: the patient.

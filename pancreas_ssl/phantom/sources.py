@@ -27,7 +27,7 @@ class Source:
         hu: mean HU of each tissue, the pancreas free of fat (`phase`, `blend`).
         pancreas_fat: diffuse fat in the parenchyma as a share, (mean, sd over patients). It lowers the pancreas
             on top of the fat lobules that the anatomy draws.
-        contrast_sd: relative sd of the contrast enhancement over patients (dose, weight, timing), shared by all tissues.
+        contrast_sd: relative sd of the enhancement over patients (dose, weight, timing), shared by all tissues.
         hu_jitter: factor on the tissues' own patient sd (`PATIENT_SD`).
         texture: factor on the tissues' texture (`TEXTURE`).
         coarse_texture: tissues whose coarse texture differs in this phase, sd in HU (a patchy arterial spleen).
@@ -40,7 +40,7 @@ class Source:
         cupping: how much lower the middle of the body reads than its edge, HU.
         calibration: (gain, offset): image = gain HU + offset; calibration_sd their sd over patients.
         padding: value outside the round field of view, or None for plain air.
-        crop: probability that the scan starts or ends short; crop_range the share of its height that is lost at each end.
+        crop: probability that the scan starts and ends short; crop_range the share of its height lost at each end.
         spare_pancreas: whether the crop stays 12 mm clear of the pancreas.
         traits: the population.
         grid: the anatomy's grid.
@@ -81,7 +81,8 @@ class Source:
         missing = [t.name for t in Tissue if t not in self.hu]
         if missing:
             raise InputError(
-                f"expected a HU for every tissue in source {self.name!r}, {missing[0]} has none; start from phase('portal')"
+                f"expected a HU for every tissue in source {self.name!r}, {missing[0]} has none; "
+                "start from phase('portal')"
             )
         if self.role not in ROLES:
             raise InputError(
@@ -89,7 +90,8 @@ class Source:
             )
         if min(self.spacing) <= 0 or self.slice_thickness <= 0 or self.noise_sd < 0:
             raise InputError(
-                f"expected positive spacing and slice thickness (mm) and noise of 0 or more in source {self.name!r}; correct them"
+                f"expected positive spacing and slice thickness (mm) and noise of 0 HU or more in source "
+                f"{self.name!r}, got {self.spacing}, {self.slice_thickness} and {self.noise_sd}; correct them"
             )
 
 
@@ -108,8 +110,8 @@ def nominal_profile(source: Source) -> dict[Tissue, float]:
 def draw_profile(source: Source, rng: np.random.Generator) -> dict[Tissue, float]:
     """One patient's HU per tissue.
 
-    HU = nominal + c (nominal - unenhanced) + e: c ~ N(0, contrast_sd) is shared by all tissues of the patient, e is each
-    tissue's own; all normals are cut at 2 sd. Diffuse fat in the pancreas and oral contrast are drawn as well.
+    HU = nominal + c (nominal - unenhanced) + e: c ~ N(0, contrast_sd) is shared by all tissues of the patient, e is
+    each tissue's own; all normals are cut at 2 sd. Diffuse fat in the pancreas and oral contrast are drawn too.
     The order of draws never changes with the source, so one seed gives one patient in every source.
     """
     normal = np.clip(rng.standard_normal(len(Tissue) + 2), -2, 2)
