@@ -19,6 +19,7 @@ __all__ = [
     "blur",
     "box",
     "gaussian",
+    "kernel_of",
     "majority_axis",
     "modulation",
     "output_axis",

@@ -7,6 +7,7 @@ import numpy as np
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.phantom.anatomy import Grid, Traits
+from pancreas_ssl.phantom.optics import kernel_of
 from pancreas_ssl.phantom.phases import PATIENT_SD, phase, with_lobules
 from pancreas_ssl.phantom.tissues import Tissue
 
@@ -88,6 +89,7 @@ class Source:
             raise InputError(
                 f"expected a role among {', '.join(ROLES)}, got {self.role!r}; choose one of them"
             )
+        kernel_of(self.kernel)
         if min(self.spacing) <= 0 or self.slice_thickness <= 0 or self.noise_sd < 0:
             raise InputError(
                 f"expected positive spacing and slice thickness (mm) and noise of 0 HU or more in source "
