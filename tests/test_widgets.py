@@ -33,9 +33,10 @@ def test_live_is_asked_in_order(monkeypatch):
     monkeypatch.setenv("JPY_SESSION_NAME", "session")
     assert widgets.is_live()
     monkeypatch.setenv("PANCREAS_SSL_LIVE", "0")
-    assert not widgets.is_live() and widgets.is_live(True)
+    assert not widgets.is_live() and widgets.is_live(True) and widgets.is_live("yes")
+    assert not widgets.is_live("auto")
     monkeypatch.setenv("PANCREAS_SSL_LIVE", "perhaps")
-    with pytest.raises(InputError, match="to be 0 or 1, got 'perhaps'"):
+    with pytest.raises(InputError, match="yes, no or auto, got 'perhaps'"):
         widgets.is_live()
 
 

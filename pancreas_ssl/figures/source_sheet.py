@@ -1,5 +1,6 @@
 """All sources on one sheet: the same level of the body, the same scale, the same window."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def source_sheet(
     rows = []
     with drawing():
         each = 12.4 / max(columns, 3)
-        figure = new_figure(each * columns, lines * (each * high / wide + 0.5) + (0.6 if title else 0.3))
+        figure = new_figure(each * columns, lines * (each * high / wide + 0.55) + (0.6 if title else 0.3))
         panels = figure.subplots(lines, columns, squeeze=False).ravel()
         for axis in panels[len(scenes) :]:
             axis.set_visible(False)
@@ -60,7 +61,8 @@ def source_sheet(
             )
             axis.set_facecolor("black")
             second = (subtitles or {}).get(what, "")
-            axis.set_title(f"{what}\n{second}" if second else what, fontsize=9)
+            heading = "\n".join(fill(text, 34) for text in (what, second) if text)
+            axis.set_title(heading, fontsize=9)
             rows.append(_row(what, second, drawn, at))
         figure.supxlabel(
             f"window {window[0]:.0f} to {window[1]:.0f} HU; outline: the label of the pancreas", fontsize=8

@@ -21,7 +21,7 @@ def slice_viewer(
     window: tuple[float, float] = WINDOW,
     title: str = "",
     name: str = "slice_viewer",
-    live: bool | None = None,
+    live: bool | str | None = None,
 ) -> Viewer:
     """Three planes as a figure; with a front end also sliders for slice, plane, window and overlay.
 

@@ -35,7 +35,7 @@ def source_explorer(
     patients: int = 16,
     title: str = "",
     name: str = "source_explorer",
-    live: bool | None = None,
+    live: bool | str | None = None,
 ) -> Viewer:
     """A sheet of one patient per source; with a front end also a choice of source and patient, and sliders.
 

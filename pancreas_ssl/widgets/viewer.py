@@ -13,23 +13,24 @@ __all__ = ["Viewer", "is_live"]
 _YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
-def is_live(live: bool | None = None) -> bool:
+def is_live(live: bool | str | None = None) -> bool:
     """Whether a front end listens, so that sliders would work.
 
-    An explicit `live` decides; else the environment variable PANCREAS_SSL_LIVE (0 or 1); else whether JPY_SESSION_NAME
-    is set, which Jupyter Server does and papermill does not. VS Code, Colab and Voila do not set it either: there,
-    pass `live=True` or set PANCREAS_SSL_LIVE=1.
+    An explicit `live` (True, False, "yes", "no") decides. With None or "auto" it is the environment variable
+    PANCREAS_SSL_LIVE (0 or 1), else whether JPY_SESSION_NAME is set, which Jupyter Server does and papermill does
+    not. VS Code, Colab and Voila do not set it either: there, pass `live="yes"` or set PANCREAS_SSL_LIVE=1.
 
     Raises:
-        InputError: PANCREAS_SSL_LIVE is neither yes nor no.
+        InputError: a text that is neither yes, no nor auto.
     """
-    if live is not None:
-        return bool(live)
-    said = os.environ.get("PANCREAS_SSL_LIVE", "").strip().lower()
-    if said in _YES | _NO:
-        return said in _YES
-    if said:
-        raise InputError(f"expected PANCREAS_SSL_LIVE to be 0 or 1, got {said!r}; change it or unset it")
+    if isinstance(live, bool):
+        return live
+    for where, said in (("live", live), ("PANCREAS_SSL_LIVE", os.environ.get("PANCREAS_SSL_LIVE"))):
+        said = "auto" if said is None else str(said).strip().lower()
+        if said in _YES | _NO:
+            return said in _YES
+        if said not in ("", "auto"):
+            raise InputError(f"expected {where} to be yes, no or auto, got {said!r}; choose one of them")
     return "JPY_SESSION_NAME" in os.environ
 
 

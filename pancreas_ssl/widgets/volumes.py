@@ -24,7 +24,7 @@ def view_volume(
     window: tuple[float, float] = WINDOW,
     title: str = "",
     name: str = "volume",
-    live: bool | None = None,
+    live: bool | str | None = None,
 ) -> Viewer:
     """Three static planes; live also the volume in the browser, planes and 3D, label on top.
 
