@@ -5,6 +5,7 @@ a volume that looks fine and is not. Positions follow DICOM PS3.3 C.7.6.2: the v
 `position + c * spacing_c * row_direction + r * spacing_r * column_direction`, in LPS; we negate x and y for RAS.
 """
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,9 @@ def _headers(folder: Path) -> list:
 
 
 def has_dicom(folder: Path) -> bool:
-    """True where the first few files of the folder include a DICOM one (the preamble says so)."""
-    for path in sorted(p for p in folder.iterdir() if p.is_file())[:5]:
+    """True where one of the first files in or below the folder is a DICOM one (its preamble says so)."""
+    files = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    for path in islice(files, 5):
         with open(path, "rb") as handle:
             handle.seek(128)
             if handle.read(4) == b"DICM":
