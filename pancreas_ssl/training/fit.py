@@ -1,0 +1,296 @@
+"""The training loop: patches in, loss, step, moving average, checkpoint, history."""
+
+import copy
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from pancreas_ssl import devices
+from pancreas_ssl.data.preprocessing import Prepared
+from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.files import make_folder
+from pancreas_ssl.network import SegmentationNetwork, space_to_depth
+from pancreas_ssl.training import checkpoint as states
+from pancreas_ssl.training.held_out import held_out_dice
+from pancreas_ssl.training.launching import StopKey, accelerated
+from pancreas_ssl.training.memory import check_memory, peak_memory
+from pancreas_ssl.training.patches import Patches, keyed
+from pancreas_ssl.training.progress import Progress, duration
+from pancreas_ssl.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Fitted", "cases_digest", "fit", "segmentation_loss"]
+
+LOG_EVERY = 10  # steps between rows of the history
+PHASE_KEY = 2**32 - 1  # sample number reserved for the draws that a whole step shares
+
+
+@dataclass
+class Fitted:
+    """A finished (or stopped) training. Use `ema` to predict: it is what `history.held_out_dice` was measured on."""
+
+    network: SegmentationNetwork
+    ema: SegmentationNetwork
+    history: "pd.DataFrame"  # step, loss, learning_rate, seconds, held_out_dice (NaN where not measured)
+    seconds: float
+    peak_memory: int  # bytes
+    device: str
+    precision: str
+    step: int
+    cases: str  # digest of the training cases
+
+
+def segmentation_loss(recipe: Recipe) -> Callable[[Tensor, Tensor], Tensor]:
+    r"""`dice_weight * (1 - Dice) + cross_entropy_weight * CE`, MONAI's DiceCELoss.
+
+    Dice = (2 \sum p l) / (\sum p + \sum l) over the whole batch and without the background, so that a patch without
+    pancreas adds its false positives and no jump of its own.
+
+    Shapes: logits (B, classes, ...) and labels (B, 1, ...) -> scalar.
+    """
+    from monai.losses import DiceCELoss
+
+    return DiceCELoss(
+        include_background=False,
+        to_onehot_y=True,
+        softmax=True,
+        batch=True,
+        lambda_dice=recipe.dice_weight,
+        lambda_ce=recipe.cross_entropy_weight,
+    )
+
+
+def cases_digest(cases: Sequence[Prepared]) -> str:
+    """sha256 over ids, images and labels of prepared cases, in order."""
+    digest = hashlib.sha256()
+    for case in cases:
+        digest.update(f"{case.source}/{case.id} {case.image.shape}".encode())
+        digest.update(np.ascontiguousarray(case.image))
+        if case.label is not None:
+            digest.update(np.ascontiguousarray(case.label))
+    return digest.hexdigest()
+
+
+def fit(
+    recipe: Recipe,
+    train: Sequence[Prepared],
+    held_out: Sequence[Prepared] | None = None,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    device: str | torch.device = "auto",
+    progress: bool = True,
+    stop_at: int | None = None,
+    callback: Callable[[dict], None] | None = None,
+    checkpoint_every: int = 0,
+    checkpoint_seconds: float = 30.0,
+) -> Fitted:
+    """Train a network on labelled cases of one source.
+
+    Args:
+        recipe: what to do; `recipe.seed` decides every draw.
+        train: prepared cases with labels, on the recipe's grid and window.
+        held_out: other patients of the same source; their Dice is measured every `recipe.evaluate_every` steps and
+            at the end. They choose nothing: the last moving average is the result.
+        out: folder for the checkpoint; without it nothing is written.
+        resume: go on from the checkpoint in `out` if there is one.
+        stop_at: end after this many steps all the same (the schedule stays that of `recipe.steps`).
+        callback: called with each new row of the history.
+        checkpoint_every, checkpoint_seconds: write the state after so many steps (0: not by steps) or seconds; also
+            at the end and on Ctrl-C.
+
+    Raises:
+        InputError: unfit cases, a device that is missing, a forecast beyond the memory, a checkpoint of another
+            recipe, or one that is there although `resume` was not asked for.
+        RunError: interrupted (the checkpoint is written first), or the loss is no longer a number.
+
+    Example:
+        >>> fitted = fit(Recipe(steps=200), train, held_out, out="runs/first")    # doctest: +SKIP
+        >>> fitted.history.tail(1)    # doctest: +SKIP
+    """
+    digest = cases_digest(train)
+    state = _earlier(out, recipe, digest, resume)
+    where = devices.resolve_device(device)
+    plan = devices.plan(where, state.precision if state else recipe.precision)
+    channels_last = state.channels_last if state else plan.channels_last
+    patches = Patches(train, recipe, where)
+    volumes = sum(case.image.nbytes + case.label.nbytes for case in train) if where.type == "cuda" else 0
+    needed = check_memory(recipe, where, volumes, plan.precision)
+    if progress:
+        print(f"{devices.describe(where, plan.precision)}; memory needed: about {needed}", flush=True)
+
+    loss_of = segmentation_loss(recipe)
+    with accelerated(where, plan.precision) as accelerator, torch.random.fork_rng():
+        network = SegmentationNetwork(**recipe.network_config(), seed=recipe.seed).to(accelerator.device)
+        if channels_last:
+            network = network.to(memory_format=torch.channels_last_3d)
+        ema = AveragedModel(network, multi_avg_fn=_moving_average(recipe.ema_decay))
+        optimiser = torch.optim.AdamW(
+            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        step, history, before = 0, [], 0.0
+        if state:
+            network.load_state_dict(state.network)
+            ema.load_state_dict(state.ema)
+            optimiser.load_state_dict(state.optimiser)
+            step, history, before = state.step, state.history, state.seconds
+        model, optimiser = accelerator.prepare(network.train(), optimiser)
+        start = saved = time.perf_counter()
+        last = min(recipe.steps, stop_at if stop_at is not None else recipe.steps)
+        losses: list[Tensor] = []
+
+        def write() -> None:
+            if out is not None and accelerator.is_main_process:
+                states.save_checkpoint(
+                    out,
+                    states.Checkpoint(
+                        step=step,
+                        recipe=recipe.to_dict(),
+                        cases=digest,
+                        precision=plan.precision,
+                        channels_last=channels_last,
+                        network=accelerator.unwrap_model(model).state_dict(),
+                        ema=ema.state_dict(),
+                        optimiser=optimiser.state_dict(),
+                        history=history,
+                        seconds=before + time.perf_counter() - start,
+                    ),
+                )
+
+        with StopKey() as stop, Progress(recipe.steps, step, progress and accelerator.is_main_process) as bar:
+            while step < last and not stop.pressed:
+                images, labels = patches(step, accelerator.process_index * recipe.batch)
+                images, labels = images.to(accelerator.device), labels.to(accelerator.device)
+                rate = recipe.learning_rate_at(step)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                losses.append(_step(accelerator, model, optimiser, loss_of, images, labels, recipe, step))
+                ema.update_parameters(accelerator.unwrap_model(model))
+                step += 1
+                measure = step == last or recipe.evaluate_every and step % recipe.evaluate_every == 0
+                if step % LOG_EVERY == 0 or measure:
+                    row = _row(step, losses, rate, before + time.perf_counter() - start)
+                    losses = []
+                    if held_out and measure:
+                        scores = held_out_dice(
+                            ema.module, held_out, recipe.patch, device=where, precision=plan.precision
+                        )
+                        row["held_out_dice"] = float(np.mean(scores))
+                    history.append(row)
+                    if callback is not None:
+                        callback(row)
+                    bar.update(step, _note(history))
+                due = checkpoint_every and step % checkpoint_every == 0
+                if due or step == last or time.perf_counter() - saved > checkpoint_seconds:
+                    write()
+                    saved = time.perf_counter()
+            if stop.pressed and step < last:
+                write()
+                raise RunError(_interrupted(out, step, recipe.steps))
+        network = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+        seconds = before + time.perf_counter() - start
+    if progress:
+        print(f"trained {step} steps in {duration(seconds)}, {_note(history)}", flush=True)
+    return Fitted(
+        network=network.eval(),
+        ema=copy.deepcopy(ema.module).eval(),
+        history=_frame(history),
+        seconds=seconds,
+        peak_memory=peak_memory(where),
+        device=str(where),
+        precision=plan.precision,
+        step=step,
+        cases=digest,
+    )
+
+
+def _earlier(out, recipe: Recipe, digest: str, resume: bool) -> states.Checkpoint | None:
+    """The state to go on from; prepares the folder."""
+    if out is None:
+        if resume:
+            raise InputError("expected the folder of the training to resume, got none; name it with out")
+        return None
+    make_folder(out)
+    states.remove_leftovers(out)
+    if resume:
+        return states.load_checkpoint(out, recipe, digest)
+    if states.checkpoint_file(out).exists():
+        raise InputError(
+            f"expected a folder without a training in it, {out} has a checkpoint; resume it or name another folder"
+        )
+    return None
+
+
+def _step(accelerator, model, optimiser, loss_of, images, labels, recipe: Recipe, step: int) -> Tensor:
+    """One optimiser step; returns the loss without waiting for it."""
+    rng = keyed(recipe.seed, step, PHASE_KEY)
+    phases = sorted(rng.permutation(8)[: recipe.phases].tolist())
+    if recipe.dropout > 0:
+        torch.manual_seed(int(rng.integers(2**62)))
+    logits = model(images, phases=phases)
+    folded = space_to_depth(labels)[:, None, phases]
+    loss = loss_of(logits.flatten(2, 3), folded.flatten(2, 3))
+    optimiser.zero_grad()
+    accelerator.backward(loss)
+    accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
+    optimiser.step()
+    return loss.detach()
+
+
+def _moving_average(decay: float):
+    """`ema <- d ema + (1 - d) weights`, with d rising from 0.1 to `decay`: early steps are soon forgotten."""
+
+    def average(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        n = int(count)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        for old, new in zip(averaged, current, strict=True):
+            old.lerp_(new, weight)
+
+    return average
+
+
+def _row(step: int, losses: list[Tensor], rate: float, seconds: float) -> dict:
+    loss = float(torch.stack(losses).mean())
+    if not np.isfinite(loss):
+        raise RunError(
+            f"the loss is no longer a number at step {step}; lower the learning rate, or use precision 'fp32'"
+        )
+    return {
+        "step": step,
+        "loss": loss,
+        "learning_rate": rate,
+        "seconds": seconds,
+        "held_out_dice": float("nan"),
+    }
+
+
+def _note(history: list[dict]) -> str:
+    """Latest loss and latest held-out Dice in words."""
+    if not history:
+        return ""
+    dice = [row["held_out_dice"] for row in history if np.isfinite(row["held_out_dice"])]
+    return f"loss {history[-1]['loss']:.3f}" + (f", held-out Dice {dice[-1]:.3f}" if dice else "")
+
+
+def _interrupted(out, step: int, steps: int) -> str:
+    if out is None:
+        return f"training was interrupted at step {step} of {steps}; nothing was kept, as no folder was named"
+    return (
+        f"training was interrupted at step {step} of {steps}; its checkpoint is in {out}, go on with --resume"
+    )
+
+
+def _frame(history: list[dict]) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame(history, columns=["step", "loss", "learning_rate", "seconds", "held_out_dice"])
