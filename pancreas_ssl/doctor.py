@@ -210,11 +210,14 @@ def kernel() -> Check:
 
 def real_ct() -> Check:
     """Whether the real CT of the course is in the cache; it is optional."""
-    from pancreas_ssl.data.access import at_hand
+    from pancreas_ssl.data.access import cases
+    from pancreas_ssl.errors import InputError
 
-    if at_hand(REAL_CT):
-        return Check("Real CT", True, f"{REAL_CT} is at hand")
-    return Check("Real CT", True, "not fetched yet", f"pancreas-ssl data fetch {REAL_CT} (35 MB, once)")
+    try:
+        found = cases(REAL_CT)[0].image
+    except InputError:
+        return Check("Real CT", True, "not fetched yet", f"pancreas-ssl data fetch {REAL_CT} (35 MB, once)")
+    return Check("Real CT", True, str(found))
 
 
 def weights() -> Check:

@@ -49,7 +49,7 @@ def list_() -> None:
         table.add_column(name, overflow="fold")
     for name in list_cards():
         card = load_card(name)
-        table.add_row(card.name, card.access.kind, card.title)
+        table.add_row(card.name, card.access.method, card.title)
     Console().print(table)
 
 

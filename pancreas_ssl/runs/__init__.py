@@ -6,6 +6,6 @@ In a notebook, `record(...)` keeps its key results for the report:
     >>> record(dice=0.83, cases=8)      # doctest: +SKIP
 """
 
-from pancreas_ssl.runs.record import record
+from pancreas_ssl.runs.results import record
 
 __all__ = ["record"]

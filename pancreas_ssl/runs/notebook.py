@@ -4,6 +4,7 @@ The executed copy appears in the output folder when the run has ended, also afte
 kept in it (a volume viewer would add megabytes); figures are PNGs.
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -129,6 +130,8 @@ def run_notebook(
         finally:
             kept = _keep(temporary, executed)
             shutil.rmtree(holder, ignore_errors=True)
+            with contextlib.suppress(OSError):  # it holds figures
+                figures.rmdir()
     if status != "ok" and kept:
         message += f"; the notebook as far as it ran is {executed}"
     return NotebookRun(

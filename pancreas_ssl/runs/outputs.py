@@ -7,7 +7,7 @@ from typing import Any
 
 from pancreas_ssl.files import atomic_path, make_folder
 from pancreas_ssl.runs.notebook import first_line, heading_above
-from pancreas_ssl.runs.record import recorded
+from pancreas_ssl.runs.results import recorded
 
 __all__ = ["notebook_facts"]
 
@@ -82,13 +82,16 @@ def _figures(notebook, folder: Path) -> list[dict[str, Any]]:
                 make_folder(folder)
                 with atomic_path(path) as temporary:
                     temporary.write_bytes(png)
-            found[path] = _figure(path, index + 1, heading_above(notebook.cells, index), _alt(output))
+            heading = heading_above(notebook.cells, index)
+            found[path] = _figure(path, index + 1, heading, _alt(output), _width(output))
     for path in sorted(set(saved.values()) - set(found)):  # saved, but shown by a widget only
         found[path] = _figure(path, None, "", None)
     return list(found.values())
 
 
-def _figure(path: Path, cell: int | None, heading: str, alt: str | None) -> dict[str, Any]:
+def _figure(
+    path: Path, cell: int | None, heading: str, alt: str | None, width: int | None = None
+) -> dict[str, Any]:
     words, table = path.with_suffix(".txt"), path.with_suffix(".csv")
     if not alt and words.is_file():
         alt = words.read_text(encoding="utf-8").strip()
@@ -97,6 +100,7 @@ def _figure(path: Path, cell: int | None, heading: str, alt: str | None) -> dict
         "file": path,
         "alt": alt or None,
         "table": table if table.is_file() else None,
+        "width": width,
         "cell": cell,
         "heading": heading,
     }
@@ -108,3 +112,9 @@ def _alt(output) -> str | None:
     plain = output.data.get("text/plain", "")
     described = metadata.get("image/png", {}).get("alt") or metadata.get("alt")
     return described or (plain if plain and not plain.startswith("<") else None)
+
+
+def _width(output) -> int | None:
+    """Width in CSS pixels at which the notebook shows the picture, where it says so."""
+    width = output.get("metadata", {}).get("image/png", {}).get("width")
+    return int(width) if isinstance(width, int | float) else None

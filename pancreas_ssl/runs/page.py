@@ -4,6 +4,7 @@ import base64
 import csv
 import struct
 from collections.abc import Iterable
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pancreas_ssl.runs.words import duration, megabytes, readable
 __all__ = ["page"]
 
 ROWS_SHOWN = 60
-STATUS = {"ok": "done", "failed": "failed", "interrupted": "interrupted", "unfinished": "unfinished"}
+STATUS = {"ok": "Done", "failed": "Failed", "interrupted": "Interrupted", "unfinished": "Unfinished"}
 
 
 def page(report: dict[str, Any], folder: Path) -> str:
@@ -64,7 +65,7 @@ def _headline(report: dict[str, Any]) -> str:
         f"Peak memory {megabytes(report['peak_memory_bytes'])}, "
         f"device {escape(str(report['environment'].get('device', 'unknown')))}, "
         f"profile <code>{escape(report['profile'])}</code>.</p>"
-        f'<p class="soft">Started {escape(report["started"].replace("T", " "))}.</p>'
+        f'<p class="soft">Started {datetime.fromisoformat(report["started"]):%A, %d %B %Y, %H:%M (UTC%z)}.</p>'
     )
 
 
@@ -130,7 +131,7 @@ def _picture(figure: dict[str, Any], folder: Path) -> str:
     """A figure with its words below it and its numbers folded away."""
     path = folder / figure["file"]
     data = path.read_bytes()
-    width, height = _png_size(data)
+    width, height = _shown_size(data, figure["width"])
     alt = figure["alt"] or ""
     words = (
         f'<p class="words">{escape(alt)}</p>'
@@ -236,6 +237,10 @@ def _shown(text: str) -> str:
         return escape(text)
 
 
-def _png_size(data: bytes) -> tuple[int, int]:
-    """Width and height from a PNG's header, so that the page does not jump while it loads."""
-    return struct.unpack(">II", data[16:24]) if data[:8] == b"\x89PNG\r\n\x1a\n" else (0, 0)
+def _shown_size(data: bytes, width: int | None) -> tuple[int, int]:
+    """Width and height on the page, from the PNG's header, so that the page does not jump while it loads."""
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        return (width or 0, 0)
+    own_width, own_height = struct.unpack(">II", data[16:24])
+    shown = width or own_width
+    return shown, round(own_height * shown / own_width)

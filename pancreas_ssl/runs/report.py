@@ -34,7 +34,7 @@ def notebook_entry(run: NotebookRun, folder: str | Path, data_digest: str | None
         "profile": run.profile,
         "parameters": {name: _finite(value) for name, value in run.parameters.items()},
         "device": facts["results"].get("device"),
-        "data_digest": data_digest,
+        "data_digest": facts["results"].get("data_digest", data_digest),
         "results": facts["results"],
         "cells": facts["cells"],
         "figures": facts["figures"],

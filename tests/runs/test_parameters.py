@@ -1,0 +1,121 @@
+"""The `parameters` cell is read strictly, and values are checked before a kernel starts."""
+
+import nbformat
+import pytest
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.runs.parameters import (
+    Parameter,
+    check_parameters,
+    declared_parameters,
+    parse_parameters,
+    read_value,
+)
+
+CELL = """# Sizes of this notebook
+STEPS = 300  # optimiser steps
+RATE = 3e-3  # learning rate, peak
+SOURCES = ["A", "B"]  # read in this order
+PATCH = (64, 64, 48)
+OFFSET = -4  # HU
+VIEWER = "auto"  # auto, static: a # in the help
+FAST = False
+LIMIT = None  # no limit
+TABLE = {
+    "a": 1,
+}  # over several lines
+"""
+
+
+def test_names_types_and_help_are_read_without_running_anything():
+    found = {p.name: p for p in parse_parameters(CELL)}
+    assert list(found) == ["STEPS", "RATE", "SOURCES", "PATCH", "OFFSET", "VIEWER", "FAST", "LIMIT", "TABLE"]
+    assert found["STEPS"] == Parameter("STEPS", 300, "optimiser steps")
+    assert found["PATCH"].default == (64, 64, 48) and found["PATCH"].help == ""
+    assert found["OFFSET"].default == -4
+    assert found["VIEWER"].help == "auto, static: a # in the help"
+    assert found["TABLE"].default == {"a": 1} and found["TABLE"].help == "over several lines"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("STEPS = 10 * 30", "literal"),
+        ("STEPS = compute()", "literal"),
+        ("import os", "plain lines"),
+        ("STEPS: int = 3", "plain lines"),
+        ("A = B = 3", "plain lines"),
+        ("A, B = 1, 2", "plain lines"),
+        ("STEPS = ", "line 2 is not Python"),
+        ("X = 2", "sets X twice"),
+    ],
+)
+def test_anything_else_in_the_cell_is_refused(line, reason):
+    with pytest.raises(InputError, match=reason) as caught:
+        parse_parameters("X = 1\n" + line, "02_baseline.ipynb")
+    assert "02_baseline.ipynb" in str(caught.value) and "line 2" in str(caught.value)
+
+
+def test_two_parameter_cells_are_refused_and_none_is_fine():
+    notebook = nbformat.v4.new_notebook()
+    assert declared_parameters(notebook) == {}
+    notebook.cells = [nbformat.v4.new_code_cell("A = 1", metadata={"tags": ["parameters"]}) for _ in range(2)]
+    with pytest.raises(InputError, match="one cell tagged 'parameters'"):
+        declared_parameters(notebook)
+
+
+def test_an_unknown_name_lists_the_known_ones_and_the_closest():
+    declared = {p.name: p for p in parse_parameters(CELL)}
+    with pytest.raises(InputError) as caught:
+        check_parameters({"STEP": 3}, declared, "02_baseline.ipynb")
+    message = str(caught.value)
+    assert "02_baseline.ipynb has no parameter STEP" in message
+    assert "did you mean STEPS?" in message and "knows: STEPS, RATE, SOURCES" in message
+    with pytest.raises(InputError, match="knows: none"):
+        check_parameters({"STEP": 3}, {})
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "expected"),
+    [
+        (300, "20", 20),
+        (300, "-20", -20),
+        (0.1, "1e-3", 1e-3),
+        (0.1, "2", 2.0),
+        (False, "true", True),
+        (True, "No", False),
+        (True, "False", False),
+        ("auto", "static", "static"),
+        ("auto", "3", "3"),
+        (["A"], "['B', 'C']", ["B", "C"]),
+        ((64, 64), "[32, 32]", (32, 32)),
+        ((1.5, 2.0), "(1, 2)", (1, 2)),
+        (None, "12", 12),
+        (None, "word", "word"),
+    ],
+)
+def test_text_is_read_as_the_default_asks(default, text, expected):
+    value = read_value(text, Parameter("X", default))
+    assert value == expected and type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("default", "value"),
+    [
+        (300, "20.5"),
+        (300, "many"),
+        (300, True),
+        (300, None),
+        (0.1, "fast"),
+        (True, "1"),
+        (True, 1),
+        ("auto", 3),
+        (["A"], "B"),
+        (["A"], [1]),
+        ((64, 64), "(64, 'x')"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_the_default_shown(default, value):
+    with pytest.raises(InputError) as caught:
+        read_value(value, Parameter("X", default), "nb.ipynb")
+    assert "for X of nb.ipynb" in str(caught.value) and repr(default) in str(caught.value)
