@@ -1,7 +1,5 @@
 """One patient's anatomy: a tissue map and an organ map on any grid, from a seed. No intensities: see `scanner`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,8 +3,6 @@
 Patients lie on their backs, so gas stands above (towards the belly) and fluid below a level.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from pancreas_ssl.phantom.geometry import Canvas
@@ -216,7 +214,7 @@ def build_small_bowel(canvas: Canvas, person: Person, plan: PancreasPlan) -> Non
             organ=Organ.BOWEL,
             ripple=0.9,
             gas_above=gas,
-            step=7.0,
+            step=9.0,
         )
 
 

@@ -6,14 +6,11 @@ modules speak body millimetres only; a `Canvas` carries the patient's `Pose` and
 structure is evaluated inside its own box, so the time grows with the structure and not with the scan.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
-from scipy.interpolate import CubicSpline
 
 from pancreas_ssl.phantom.noise import Noise
 from pancreas_ssl.phantom.tissues import Organ, Tissue
@@ -99,17 +96,32 @@ class Solid(NamedTuple):
 
 def resample(
     points: np.ndarray, radii: np.ndarray | float, step: float = 6.0
-) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, "N"]]:
-    """A smooth curve through `points` (K, 3) with radii (any number of them, or one), sampled about every `step` mm."""
+) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, " N"]]:
+    """A smooth curve through `points` (K, 3) with radii (any number of them, or one), sampled about every `step` mm.
+
+    A cubic Hermite curve over chord length, its slopes those of the parabola through three neighbours.
+    """
     points = np.asarray(points, float)
-    lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    at = np.concatenate([[0.0], np.cumsum(np.maximum(lengths, 1e-3))])
-    number = max(int(np.ceil(at[-1] / step)) + 1, 3)
-    where = np.linspace(0.0, at[-1], number)
-    curve = CubicSpline(at, points)(where) if len(points) > 2 else np.linspace(points[0], points[1], number)
+    legs = points[1:] - points[:-1]
+    lengths = np.maximum(np.sqrt((legs * legs).sum(1)), 1e-3)
+    at = np.concatenate([[0.0], np.cumsum(lengths)])
+    where = np.linspace(0.0, at[-1], max(int(np.ceil(at[-1] / step)) + 1, 3))
     radii = np.atleast_1d(np.asarray(radii, float))
-    knots = at if len(radii) == len(points) else np.linspace(0.0, at[-1], len(radii))
-    return curve, np.interp(where, knots, radii)
+    radius = np.interp(
+        where, at if len(radii) == len(points) else np.linspace(0.0, at[-1], len(radii)), radii
+    )
+    slope = legs / lengths[:, None]
+    tangent = np.vstack([slope[:1], slope[-1:]])
+    if len(points) > 2:
+        before, after = lengths[:-1, None], lengths[1:, None]
+        inner = (slope[:-1] * after + slope[1:] * before) / (before + after)
+        tangent = np.vstack([1.5 * slope[0] - 0.5 * inner[0], inner, 1.5 * slope[-1] - 0.5 * inner[-1]])
+    leg = np.clip(np.searchsorted(at, where, side="right") - 1, 0, len(lengths) - 1)
+    length = lengths[leg, None]
+    t = (where - at[leg])[:, None] / length
+    curve = (2 * t**3 - 3 * t**2 + 1) * points[leg] + (3 * t**2 - 2 * t**3) * points[leg + 1]
+    curve += length * ((t**3 - 2 * t**2 + t) * tangent[leg] + (t**3 - t**2) * tangent[leg + 1])
+    return curve, radius
 
 
 class Canvas:
@@ -131,19 +143,19 @@ class Canvas:
         self.noise = Noise(self.axes, seed)
         self.fields: dict[str, Float32[np.ndarray, "X Y Z"]] = {}  # distances shared between organs
 
-    def _range(self, axis: int, low: float, high: float) -> slice:
-        first, step = float(self.axes[axis][0]), self.spacing[axis]
-        start = int(np.ceil((low - first) / step))
-        stop = int(np.floor((high - first) / step)) + 1
-        size = self.shape[axis]
-        start = min(max(start, 0), size)
-        return slice(start, max(min(stop, size), start))
+    def _indices(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First index and one past the last of the grid points between world corners (..., 3), inside the grid."""
+        first = np.array([float(axis[0]) for axis in self.axes])
+        start = np.clip(np.ceil((low - first) / self.spacing), 0, self.shape).astype(int)
+        stop = np.clip(np.floor((high - first) / self.spacing) + 1, 0, self.shape).astype(int)
+        return start, np.maximum(start, stop)
 
     def box(self, low: np.ndarray, high: np.ndarray) -> Box | None:
         """The voxels between two world corners (mm); None where the grid holds none of them."""
-        slices = tuple(self._range(a, low[a], high[a]) for a in range(3))
-        if any(s.stop <= s.start for s in slices):
+        start, stop = self._indices(np.asarray(low, float), np.asarray(high, float))
+        if (stop <= start).any():
             return None
+        slices = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
         x, y, z = (axis[s] for axis, s in zip(self.axes, slices, strict=True))
         return Box(slices, x[:, None, None], y[None, :, None], z[None, None, :])
 
@@ -177,21 +189,20 @@ class Canvas:
         curve, radius = self.pose.to_world(curve), radius * self.pose.size
         stretch = np.ones(3) if flatten is None else np.asarray(flatten, float)
         reach = (radius[:, None] + margin) / np.minimum(stretch, 1.0)
-        box = self.box((curve - reach).min(0), (curve + reach).max(0))
+        low, high = curve - reach, curve + reach
+        box = self.box(low.min(0), high.max(0))
         if box is None:
             return None
+        starts, stops = self._indices(np.minimum(low[:-1], low[1:]), np.maximum(high[:-1], high[1:]))
+        corner = np.array([s.start for s in box.slices])
+        ends = (curve * stretch).astype(np.float32)
+        scaled = [c * np.float32(s) for c, s in zip(box[1:], stretch, strict=True)]
         sd = np.full(box.shape, FAR, np.float32)
-        for k in range(len(curve) - 1):
-            low = np.minimum(curve[k] - reach[k], curve[k + 1] - reach[k + 1])
-            high = np.maximum(curve[k] + reach[k], curve[k + 1] + reach[k + 1])
-            part = self.box(low, high)
-            if part is not None:
-                inner = tuple(
-                    slice(p.start - b.start, p.stop - b.start)
-                    for p, b in zip(part.slices, box.slices, strict=True)
-                )
-                view = sd[inner]
-                np.minimum(view, _capsule(part, curve[k : k + 2], radius[k : k + 2], stretch), out=view)
+        for k in np.flatnonzero((stops > starts).all(1)):
+            (i0, j0, k0), (i1, j1, k1) = starts[k] - corner, stops[k] - corner
+            view = sd[i0:i1, j0:j1, k0:k1]
+            local = scaled[0][i0:i1], scaled[1][:, j0:j1], scaled[2][:, :, k0:k1]
+            np.minimum(view, _capsule(*local, ends[k], ends[k + 1], radius[k], radius[k + 1]), out=view)
         return Solid(box, sd)
 
     def ellipsoid(
@@ -241,22 +252,33 @@ class Canvas:
 
 
 def _capsule(
-    box: Box, ends: np.ndarray, radii: np.ndarray, stretch: np.ndarray
+    x: np.ndarray,
+    y: np.ndarray,
+    z: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    radius_a: float,
+    radius_b: float,
 ) -> Float32[np.ndarray, "X Y Z"]:
-    """Signed distance to a capsule whose radius changes linearly from one end to the other."""
-    a = (ends[0] * stretch).astype(np.float32)
-    along = ((ends[1] - ends[0]) * stretch).astype(np.float32)
-    squared = max(float(along @ along), 1e-6)
-    dx, dy, dz = (c * np.float32(s) - o for c, s, o in zip((box.x, box.y, box.z), stretch, a, strict=True))
-    unit = along / np.float32(squared)
-    t = dx * unit[0] + (dy * unit[1] + dz * unit[2])
-    np.clip(t, 0, 1, out=t)
-    px, py, pz = dx - t * along[0], dy - t * along[1], dz - t * along[2]
-    distance = px * px
-    distance += py * py
-    distance += pz * pz
+    """Signed distance at open coordinates to a capsule from a to b whose radius changes linearly."""
+    along = b - a
+    squared = np.float32(max(float(along @ along), 1e-6))
+    ux, uy, uz = along / squared
+    x, y, z = x - a[0], y - a[1], z - a[2]
+    t = x * ux + (y * uy + z * uz)
+    np.maximum(t, 0, out=t)
+    np.minimum(t, 1, out=t)
+    # |p - t u|^2 = |p|^2 + t |u|^2 (t - 2 p.u / |u|^2), and the last product is the unclipped t
+    distance = x * x + (y * y + z * z)
+    raw = x * ux + (y * uy + z * uz)
+    raw *= -2
+    raw += t
+    raw *= t
+    raw *= squared
+    distance += raw
+    np.maximum(distance, 0, out=distance)
     np.sqrt(distance, out=distance)
-    t *= np.float32(radii[1] - radii[0])
+    t *= np.float32(radius_b - radius_a)
     distance -= t
-    distance -= np.float32(radii[0])
+    distance -= np.float32(radius_a)
     return distance

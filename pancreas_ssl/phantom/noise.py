@@ -4,8 +4,6 @@ The lattice is fixed in the world (mm) and repeats itself after its period, so t
 on every grid, however large or fine. Reading a lattice is one small matrix product per axis.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float, Float32
 

@@ -3,9 +3,8 @@
 The plan (where it runs, how thick it is) is drawn first, so that bowel, stomach and vessels can be laid against it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -35,6 +34,7 @@ class PancreasPlan:
     mass_at: int
     mass_radius: float
 
+    @cached_property
     def samples(self) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, "N"]]:
         """Centres and radii of balls that fill the organ, for laying neighbours against it."""
         parts = [resample(self.line, self.radii, 4.0), resample(self.uncinate, self.uncinate_radii, 4.0)]
@@ -44,7 +44,7 @@ class PancreasPlan:
         self, points: Float[np.ndarray, "K 3"], radii: Float[np.ndarray, "K"], overlap: float = 1.5
     ) -> Float[np.ndarray, "K 3"]:
         """Push points of a tube out of the pancreas until it presses against it by at most `overlap` mm."""
-        centres, thick = self.samples()
+        centres, thick = self.samples
         points = np.array(points, float)
         radii = np.broadcast_to(np.asarray(radii, float), len(points))
         for _ in range(2):

@@ -1,7 +1,5 @@
 """Spine, sacrum, ribs, pelvis and hips: a cortical shell around marrow, in body mm."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pancreas_ssl.phantom.geometry import Canvas, Solid
@@ -13,7 +11,7 @@ __all__ = ["build_pelvis", "build_ribs", "build_spine", "spine_y"]
 
 SHELL = 2.2  # mm of cortical bone
 SPINE_Z = np.array([-150, -120, -90, -50, 0, 60, 130, 230], float)
-SPINE_Y = np.array([-78, -66, -56, -54, -57, -65, -73, -72], float)
+SPINE_Y = np.array([-84, -68, -54, -49, -55, -68, -78, -76], float)
 LEVEL = 34.0  # mm from one vertebra to the next
 
 
@@ -49,7 +47,7 @@ def build_spine(canvas: Canvas, person: Person) -> None:
     body = (np.sqrt((x / 23) ** 2 + (y / 17) ** 2) / (narrow * waist) + flat - 1) * 17
     arch = np.sqrt((x / 17) ** 2 + ((y + 24) / 15) ** 2) - 1
     knuckle = (phase > 2) & (phase < 26)
-    blade = (np.abs(x) < 3.5) & (y < -36) & (y > -66 + np.abs(phase - 14) * 0.8) & knuckle
+    blade = (np.abs(x) < 3.5) & (y < -36) & (y > -60 + np.abs(phase - 14) * 0.8) & knuckle
     wing = (
         (np.abs(x) < 44)
         & (np.abs(y + 22 + np.abs(x) * 0.12) < 3.5)
@@ -89,21 +87,23 @@ def _sacrum(canvas: Canvas) -> None:
 def build_ribs(canvas: Canvas, person: Person) -> None:
     """Pairs of ribs in the muscle wall, sloping down to the side; the lowest two end free, the others in cartilage."""
     rng = person.stream("ribs")
-    first, slope = rng.uniform(32, 52), rng.uniform(55, 80)
-    for level in range(9):
-        ends = (75, 105, 132, 138, 140, 142, 145, 145, 145)[level]
+    first, slope = rng.uniform(32, 52), rng.uniform(100, 140)
+    for level in range(11):
+        ends = (75, 105, 132, 138, 140, 142, 145, 145, 145, 145, 145)[level]
         for side in (-1, 1):
             angle = np.deg2rad(np.linspace(24, ends, 9 if level else 6))
-            z = first + 31 * level - slope * np.sin(np.clip(angle, 0, 2.1) * 0.75)
+            z = first + 31 * level - slope * (angle / 2.4) ** 1.15
             points = _on_wall(person, side, angle, z, 6.5)
             head = [side * 20, float(spine_y(person, z[0] + 12)) - 10, z[0] + 12]
             _bone(
-                canvas, canvas.tube(np.vstack([head, points]), 5.2, flatten=(1.25, 1.25, 0.85), step=9.0), 2.0
+                canvas,
+                canvas.tube(np.vstack([head, points]), 5.2, flatten=(1.25, 1.25, 0.85), step=14.0),
+                2.0,
             )
             if level >= 2:
                 angle = np.deg2rad(np.linspace(ends, min(ends + 28, 172), 4))
-                rise = z[-1] + np.linspace(0, 1, 4) ** 1.5 * 26
-                cartilage = canvas.tube(_on_wall(person, side, angle, rise, 6.0), 4.8, step=9.0)
+                rise = z[-1] + np.linspace(0, 1, 4) ** 1.5 * 34
+                cartilage = canvas.tube(_on_wall(person, side, angle, rise, 6.0), 4.8, step=14.0)
                 if cartilage is not None:
                     canvas.paint(cartilage.box, cartilage.sd < 0, Tissue.DISC, Organ.BACKGROUND)
 

@@ -1,7 +1,5 @@
 """Liver, gallbladder, spleen, kidneys and adrenal glands, in body mm (x to the patient's right)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pancreas_ssl.phantom.geometry import FAR, Canvas
@@ -24,8 +22,8 @@ def build_liver(canvas: Canvas, person: Person) -> None:
     long = rng.normal(0, 10)
     right = canvas.ellipsoid(
         (86 + rng.normal(0, 6), -2, 44 + long),
-        (66 * rng.uniform(0.9, 1.1), 84 * rng.uniform(0.92, 1.06), 78 * rng.uniform(0.85, 1.14)),
-        turn=(0, rng.normal(8, 5), 0),
+        (66 * rng.uniform(0.9, 1.1), 84 * rng.uniform(0.92, 1.06), 78 * rng.uniform(0.92, 1.18)),
+        turn=(0, rng.normal(12, 5), rng.normal(-24, 6)),
         power=2.4,
     )
     left = canvas.ellipsoid(
@@ -33,7 +31,7 @@ def build_liver(canvas: Canvas, person: Person) -> None:
         (74 * rng.uniform(0.85, 1.15), 36, 36 * rng.uniform(0.8, 1.15)),
         turn=(0, rng.normal(-12, 5), -8),
     )
-    caudate = canvas.ellipsoid((26, -14, 44 + long * 0.4), (17, 17, 24), turn=(0, 0, 20))
+    caudate = canvas.ellipsoid((25, -20, 56 + long * 0.3), (21, 22, 30), turn=(0, 0, 20))
     for lobe in (right, left, caudate):
         if lobe is not None:
             box, sd = lobe
@@ -88,11 +86,11 @@ def build_spleen(canvas: Canvas, person: Person) -> None:
     """A lens between the left ribs, the stomach and the kidney, its hollow side turned to the hilum."""
     rng = person.stream("spleen")
     size = rng.uniform(0.8, 1.2)
-    centre = np.array([-104 + rng.normal(0, 4), -40 + rng.normal(0, 6), 46 + rng.normal(0, 9)])
+    centre = np.array([-94 + rng.normal(0, 4), -48 + rng.normal(0, 6), 46 + rng.normal(0, 9)])
     solid = canvas.ellipsoid(
         tuple(centre), (30 * size, 48 * size, 48 * size), turn=(rng.normal(-25, 8), 0, rng.normal(-22, 6))
     )
-    hollow = canvas.ellipsoid(tuple(centre + [42, 22, -4]), (34, 42, 44), margin=6)
+    hollow = canvas.ellipsoid(tuple(centre + [44, 26, -6]), (26, 36, 38), margin=6)
     if solid is None or hollow is None:
         return
     box, sd = solid
@@ -113,7 +111,7 @@ def build_kidneys(canvas: Canvas, person: Person) -> None:
         if bean is None:
             continue
         box, sd = bean
-        sinus = canvas.ellipsoid(tuple(centre + [-side * 15, 9, 0]), (17, 11, 26), margin=9)
+        sinus = canvas.ellipsoid(tuple(centre + [-side * 17, 9, 0]), (14, 9, 22), margin=9)
         hollow = np.full(box.shape, FAR) if sinus is None else sinus.on(box)
         soft, grain = canvas.noise("soft", box.slices), canvas.noise("lobule", box.slices)
         sd = sd + soft * np.float32(1.0)
@@ -125,7 +123,7 @@ def build_kidneys(canvas: Canvas, person: Person) -> None:
         canvas.paint(
             box, inside & (sd + grain * 2.2 < -8) & (hollow > 1), Tissue.KIDNEY_MEDULLA, Organ.KIDNEY
         )
-        canvas.paint(box, inside & (hollow + grain * 2.5 < 0), Tissue.VISCERAL_FAT, Organ.BACKGROUND)
+        canvas.paint(box, inside & (hollow + grain * 2.0 < 0), Tissue.VISCERAL_FAT, Organ.BACKGROUND)
         person.facts[f"kidney_{'right' if side > 0 else 'left'}"] = centre.tolist()
 
 

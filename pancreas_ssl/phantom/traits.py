@@ -1,7 +1,5 @@
 """A population (`Traits`) and one member of it (`Person`): the figures drawn before anything is built."""
 
-from __future__ import annotations
-
 import zlib
 from dataclasses import dataclass, field, fields
 

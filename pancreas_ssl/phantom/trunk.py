@@ -1,7 +1,5 @@
 """The trunk: skin, fat, muscles, the cavity that holds the organs, diaphragm, lungs, heart; and the table below."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -16,13 +14,13 @@ __all__ = ["CENTRE_Y", "build_chest", "build_muscles", "build_table", "build_tru
 
 CENTRE_Y = -5.0  # mm: the trunk's axis lies a little behind the body frame's origin
 HEIGHTS = np.array([-260, -215, -185, -140, -90, -40, 20, 80, 140, 220], float)  # body z, mm
-WIDTH = np.array([158, 162, 160, 152, 140, 131, 133, 138, 136, 120], float)  # half width of the muscle wall
+WIDTH = np.array([156, 160, 158, 150, 137, 128, 129, 136, 135, 120], float)  # half width of the muscle wall
 FRONT = np.array([78, 80, 82, 82, 81, 81, 86, 93, 92, 84], float)  # half depth in front of the axis
-BACK = np.array([104, 108, 108, 100, 88, 83, 84, 90, 93, 88], float)  # half depth behind it
+BACK = np.array([106, 112, 114, 110, 102, 97, 98, 102, 103, 96], float)  # half depth behind it
 BELLY = np.array(
     [0.1, 0.25, 0.5, 0.8, 1.0, 1.0, 0.9, 0.5, 0.2, 0.0]
 )  # how much of the visceral fat shows there
-POWER = 2.4  # exponent of the superellipse
+POWER = 2.3  # exponent of the superellipse
 
 
 def outline(person: Person, z: Float[np.ndarray, "..."]) -> tuple[Float[np.ndarray, "..."], ...]:
@@ -50,7 +48,7 @@ def coarse_field(
 
 
 def build_trunk(canvas: Canvas, person: Person) -> None:
-    """Paint skin, fat, muscle wall and the fat-filled cavity; leaves `skin`, `wall`, `cavity` distances on the canvas."""
+    """Paint skin, fat, muscle wall and the fat-filled cavity; leaves their distances in `canvas.fields`."""
     skin, wall, cavity = coarse_field(canvas, lambda x, y, z: _layers(person, x, y, z))
     canvas.fields.update(skin=skin, wall=wall, cavity=cavity)
     soft = canvas.noise("soft")
@@ -77,7 +75,7 @@ def _layers(person: Person, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tupl
     groove = 5.0 * np.exp(-((x / 16) ** 2)) * (dy < 0)
     low = np.interp(z, [-170, -110, -60], [1.0, 0.35, 0.0])
     high = np.interp(z, [20, 90], [0.0, 1.0])
-    thick = person.muscle * (9.0 * forward + 14.0 * side**2 + 13.0 * behind)
+    thick = person.muscle * (7.0 * forward + 12.0 * side**2 + 15.0 * behind)
     thick = thick * (1 - high) + 11.0 * high + low * (34.0 * behind + 12.0 * side**2)
     return wall - fat + groove, wall, wall + thick
 
@@ -87,25 +85,20 @@ def build_muscles(canvas: Canvas, person: Person) -> None:
     rng = person.stream("muscles")
     bulk = person.muscle * rng.uniform(0.9, 1.1)
     for side in (-1, 1):
-        spindle = [
-            (side * 30, -80, 230),
-            (side * 33, -78, 80),
-            (side * 36, -76, 0),
-            (side * 34, -80, -90),
-            (side * 20, -102, -170),
-        ]
-        _muscle(canvas, spindle, np.array([20, 21, 23, 22, 10]) * bulk**0.5, flatten=(0.72, 1.05, 1.0))
+        spindle = [(-88, 230), (-88, 80), (-84, 0), (-80, -60), (-88, -110), (-108, -165)]
+        spindle = np.array([(side * (32 if z > -100 else 24), y, z) for y, z in spindle])
+        _muscle(canvas, spindle, np.array([18, 21, 24, 24, 20, 10]) * bulk**0.5, flatten=(0.70, 1.05, 1.0))
         psoas = [
-            (side * 24, -48, 30),
-            (side * 33, -48, -30),
-            (side * 43, -40, -90),
-            (side * 55, -22, -150),
+            (side * 24, -46, 30),
+            (side * 33, -44, -30),
+            (side * 43, -36, -90),
+            (side * 55, -20, -150),
             (side * 72, 8, -215),
         ]
         _muscle(canvas, psoas, np.array([6, 13, 19, 20, 15]) * bulk**0.7)
-        square = [(side * 52, -66, 40), (side * 60, -66, -30), (side * 66, -68, -95)]
+        square = [(side * 54, -74, 40), (side * 60, -72, -30), (side * 66, -72, -95)]
         _muscle(canvas, square, np.array([7, 10, 10]) * bulk**0.7, flatten=(0.7, 1.2, 1.0))
-        crus = [(side * 12, -30, 95), (side * 15, -36, 40), (side * 13, -38, -5), (side * 9, -38, -40)]
+        crus = [(side * 12, -36, 95), (side * 15, -36, 40), (side * 13, -34, -5), (side * 9, -30, -40)]
         _muscle(canvas, crus, np.array([5, 6, 5, 2.5]))
     white_line = canvas.body_box((-5, 40, -230), (5, 140, 60))
     if white_line is not None:

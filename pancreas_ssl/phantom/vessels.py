@@ -1,7 +1,5 @@
 """Aorta, vena cava, portal system, their branches around the pancreas, and small mesenteric vessels, in body mm."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pancreas_ssl.phantom.geometry import Canvas
