@@ -8,6 +8,7 @@ import importlib
 import importlib.metadata
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -180,10 +181,13 @@ def viewer() -> Check:
         version = importlib.metadata.version("itkwidgets")
     except importlib.metadata.PackageNotFoundError:
         return Check("Viewer", True, found)
-    try:
-        importlib.import_module("itkwidgets")
-    except Exception as error:  # it raises RuntimeError without its JupyterLab part
-        return Check("Viewer", True, found, f"itkwidgets {version} cannot be used ({type(error).__name__})")
+    # In a process of its own: imported in a kernel without its front end, itkwidgets holds back all later outputs.
+    done = subprocess.run(
+        [sys.executable, "-c", "import itkwidgets"], capture_output=True, text=True, timeout=120
+    )
+    if done.returncode:  # it raises RuntimeError without its JupyterLab part
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1].split(":")[0]
+        return Check("Viewer", True, found, f"itkwidgets {version} cannot be used ({reason})")
     return Check("Viewer", True, f"{found}, itkwidgets {version}", "itkwidgets needs the internet to draw")
 
 
