@@ -58,7 +58,29 @@ def show(card: Card) -> None:
     """A card in words: origin, licence, citation, sources, splits, known defects."""
     from pancreas_ssl.data.cards import load_card
 
-    print(load_card(card).to_text())
+    found = load_card(card)
+    print(f"{found.title}\n\n{found.summary}\n")
+    for label, words in {
+        "Access": found.access.method,
+        "Licence": found.licence.statement,
+        "Homepage": found.homepage,
+        "DOI": found.doi,
+    }.items():
+        if words:
+            print(f"{label + ':':10}{words}")
+    for label, lines in {
+        "Citation": found.citation,
+        "Sources": [f"{name} ({source.role}): {source.title}" for name, source in found.sources.items()],
+        "Splits": [
+            f"{source}: " + ", ".join(f"{split} {len(ids)}" for split, ids in parts.items())
+            for source, parts in found.splits.items()
+        ],
+        "Known defects": found.known_defects,
+    }.items():
+        if lines:
+            print(f"\n{label}")
+            print("\n".join(f"  - {line}" for line in lines))
+    print(f"\n{found.body.strip()}")
 
 
 @data.command()
@@ -105,5 +127,6 @@ def check(card: Card, root: Root = None) -> None:
 def croissant(card: Card) -> None:
     """The card as MLCommons Croissant (JSON-LD) on standard output."""
     from pancreas_ssl.data.cards import load_card
+    from pancreas_ssl.data.croissant import croissant
 
-    print(json.dumps(load_card(card).to_croissant(), indent=1, ensure_ascii=False))
+    print(json.dumps(croissant(load_card(card)), indent=1, ensure_ascii=False))

@@ -51,7 +51,7 @@ def course(tmp_path_factory) -> Path:
         "#md ## The figure",
         FIGURE,
         "from pancreas_ssl.runs import record\nrecord(steps=STEPS, dice=0.83125, python=sys.prefix, cases=[1, 2])",
-        "record(live=os.environ.get('JPY_SESSION_NAME', ''), backend=os.environ.get('MPLBACKEND', ''), cwd=os.getcwd())",
+        "get = os.environ.get\nrecord(live=get('JPY_SESSION_NAME', ''), backend=get('MPLBACKEND', ''), at=os.getcwd())",
         parameters="STEPS = 300  # optimiser steps\nSECONDS = 0.6  # how long to sleep",
     )
     make_notebook(

@@ -52,7 +52,7 @@ def test_the_kernel_is_this_interpreters_own_and_draws_into_the_notebook(report,
     results = report["notebooks"][0]["results"]
     assert results["python"] == sys.prefix
     assert results["live"] == "" and "inline" in results["backend"]
-    assert results["cwd"] == str(course)
+    assert results["at"] == str(course)
 
 
 def test_figures_come_with_words_and_numbers(report, toured):

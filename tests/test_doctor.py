@@ -1,0 +1,125 @@
+"""The doctor: one line per part, FAIL with what to do, never an exception."""
+
+import json
+import platform
+
+import pytest
+from packaging.requirements import Requirement
+
+from pancreas_ssl import doctor
+from pancreas_ssl.cli import main
+from pancreas_ssl.doctor import Check, examine, healthy, package, print_checks
+from pancreas_ssl.runs.surroundings import requirements
+
+
+def test_the_whole_environment_of_this_checkout(cache):
+    checks = {check.part: check for check in examine()}
+    must = {
+        "Python",
+        "torch",
+        "monai",
+        "Device",
+        "bfloat16 speed",
+        "Memory",
+        "Disk",
+        "Cache folder",
+        "Viewer",
+    }
+    assert must | {"Jupyter kernel", "Real CT", "Baseline weights", "Chromium"} <= set(checks)
+    assert {requirement.name for requirement in requirements()} <= set(checks)
+    bad = [check for check in checks.values() if not check.ok and check.part != "Baseline weights"]
+    assert not bad
+    assert checks["Python"].found.startswith(platform.python_version())
+    assert checks["Cache folder"].found == str(cache)
+    assert "data fetch lidc_idri_0001" in checks["Real CT"].note
+
+
+@pytest.mark.parametrize(
+    ("wanted", "optional", "ok", "words"),
+    [
+        ("numpy>=2.0,<3", "", True, ""),
+        ("numpy>=99", "", False, "needs >=99"),
+        ("numpy>=99", "itk", False, "needs >=99"),
+        ("not-a-package>=1", "", False, "needs >=1: pip install"),
+        ("not-a-package>=1", "itk", True, "optional: pip install -e '.[itk]'"),
+    ],
+)
+def test_a_package_against_its_range(wanted, optional, ok, words):
+    check = package(Requirement(wanted), {}, optional)
+    assert check.ok is ok and words in check.note
+
+
+def test_the_tested_version_is_told(tmp_path):
+    import numpy
+
+    path = tmp_path / "constraints.txt"
+    path.write_text(f"# words\nnumpy=={numpy.__version__}  # why\nScikit_Image==0.1 ; python_version > '3'\n")
+    tested = doctor.tested_versions(path)
+    assert tested == {"numpy": numpy.__version__, "scikit-image": "0.1"}
+    assert package(Requirement("numpy"), tested).note == "the tested version"
+    assert package(Requirement("scikit-image"), tested).note == "in range; tested with 0.1"
+    assert doctor.tested_versions(tmp_path / "none.txt") == {}
+
+
+def test_a_check_that_breaks_is_a_fail_and_the_others_go_on(monkeypatch):
+    def breaks():
+        raise OSError("no such\ndevice")
+
+    monkeypatch.setattr(
+        doctor, "PARTS", {"Device": breaks, "Browser": lambda: Check("Browser", True, "here")}
+    )
+    *_, device, browser = examine()
+    assert device == Check("Device", False, "OSError: no such device") and browser.ok
+
+
+def test_a_cache_folder_that_cannot_be_written(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("PANCREAS_SSL_CACHE", str(tmp_path / "file" / "cache"))
+    check = doctor.cache()
+    assert not check.ok and "set PANCREAS_SSL_CACHE" in check.note
+
+
+def test_little_memory_and_little_disk(monkeypatch, cache):
+    from collections import namedtuple
+
+    memory = namedtuple("Memory", "available total")
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory(1e9, 2e9))
+    assert not doctor.memory().ok and "need 3.0 GB" in doctor.memory().note
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory(4e9, 8e9))
+    assert doctor.memory().ok and "close other programs" in doctor.memory().note
+    usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(1e12, 1e12, 0.5e9))
+    assert not doctor.disk().ok and "make room" in doctor.disk().note
+
+
+def test_a_viewer_that_breaks_is_told(monkeypatch):
+    def loads(name):
+        if name == "itkwidgets":
+            raise RuntimeError("no JupyterLab part")
+
+    monkeypatch.setattr(doctor.importlib.metadata, "version", lambda name: "9.9")
+    monkeypatch.setattr(doctor.importlib, "import_module", loads)
+    check = doctor.viewer()
+    assert check.ok and "cannot be used (RuntimeError)" in check.note
+
+
+def test_the_table_and_the_exit_code(monkeypatch, capsys):
+    checks = [Check("Python", True, "3.11 [x]"), Check("torch", False, "not installed", "needs >=2.8")]
+    assert not healthy(checks) and healthy(checks[:1])
+    print_checks(checks)
+    output = capsys.readouterr().out
+    assert "OK" in output and "FAIL" in output and "3.11 [x]" in output
+    assert output.rstrip().endswith("1 of 2 parts need attention: torch.")
+    monkeypatch.setattr(doctor, "examine", lambda: iter(checks))
+    assert main(["doctor"]) == 1
+    capsys.readouterr()
+    assert main(["doctor", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)[1] == {
+        "part": "torch",
+        "ok": False,
+        "found": "not installed",
+        "note": "needs >=2.8",
+    }
+    monkeypatch.setattr(doctor, "examine", lambda: iter(checks[:1]))
+    assert main(["doctor"]) == 0
+    assert "Everything is in order" in capsys.readouterr().out
