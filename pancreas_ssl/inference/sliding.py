@@ -1,0 +1,176 @@
+"""From an image of any size to class probabilities, window by window, in memory that can be told beforehand.
+
+The windows have the size of the training patches, overlap, and are blended with a Gaussian weight (MONAI's
+`sliding_window_inference`). Only one batch of windows is on the device at a time; the sums stay in main memory.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import chain, combinations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from pancreas_ssl.devices import plan, resolve_device
+from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.inference.weights import Model
+
+__all__ = ["body_box", "predict_prepared"]
+
+AIR = -0.995  # an image value at or below is air (or lung): the lower end of the window
+BODY_MARGIN = 3  # voxels of air kept around the body
+HALF_ABOVE_BYTES = 1 << 30  # sums larger than 1 GiB are kept in half precision
+
+
+def predict_prepared(
+    model: Model,
+    image: "Float[np.ndarray, '1 X Y Z'] | Float[Tensor, '1 X Y Z']",
+    *,
+    overlap: float = 0.5,
+    device: "str | torch.device" = "auto",
+    precision: str = "auto",
+    flips: Sequence[int] = (),
+    crop: bool = True,
+    batch: int | None = None,
+) -> Float32[np.ndarray, "C X Y Z"]:
+    r"""Class probabilities of an image on the model's grid: p(v) = \sum_w g_w(v) p_w(v) / \sum_w g_w(v).
+
+    Windows w overlap, g_w is a Gaussian with standard deviation patch / 8, p_w the softmax of the network. What lies
+    beyond the image counts as air.
+
+    Memory beside the image: (C + 2) numbers per voxel of the body's box (4 bytes each; 2 above 1 GiB), and one
+    batch of windows on the device, whatever the size of the image. A sum that cannot fit is refused beforehand.
+
+    Args:
+        model: its network is moved to the device; train or evaluation mode is put back afterwards.
+        image: prepared image in [-1, 1], air = -1.
+        overlap: share of a window that the next one covers, 0 to below 1. 0.25 takes about half the time of 0.5 and
+            loses a little where windows meet.
+        device: "auto", "cpu", "cuda" ...
+        precision: "auto" (a short probe decides), "fp32" or "bf16".
+        flips: image axes (0, 1, 2) to mirror; the mean over all combinations is taken, 2 ** len(flips) passes. Not
+            a gain by itself: a mirrored abdomen is one that the network may never have seen.
+        crop: leave out the air around the body. Outside its box the answer is background with certainty.
+        batch: windows at once; None takes 1 on a processor and 4 elsewhere.
+
+    Returns:
+        Probabilities that sum to 1 over C, float32, in main memory.
+
+    Raises:
+        InputError: not one 3D image, an overlap out of range. RunError: not enough memory.
+
+    Example:
+        >>> probabilities = predict_prepared(model, prepared.image)    # doctest: +SKIP
+        >>> mask = probabilities.argmax(axis=0) == 1    # doctest: +SKIP
+    """
+    image = torch.as_tensor(image)
+    if image.ndim != 4 or image.shape[0] != 1 or not image.is_floating_point():
+        raise InputError(
+            f"expected a prepared image (1, X, Y, Z), got {tuple(image.shape)}; use prepare() first"
+        )
+    if not 0 <= overlap < 1:
+        raise InputError(f"expected an overlap from 0 to below 1, got {overlap}; 0.5 is the default")
+    if any(axis not in (0, 1, 2) for axis in flips):
+        raise InputError(
+            f"expected image axes among 0, 1, 2 as flips, got {tuple(flips)}; () mirrors nothing"
+        )
+    device = resolve_device(device)
+    box = body_box(image[0].numpy(force=True)) if crop else (slice(None),) * 3
+    inside = image[(slice(None), *box)].detach()
+    classes = int(model.network.config["n_classes"])
+    window = tuple(-(-size // model.network.stride) * model.network.stride for size in model.patch)
+    inside = inside.cpu().to(_storage(inside.shape[1:], window, classes))[None]
+    batch = batch or (1 if device.type == "cpu" else 4)
+
+    was_training = model.network.training
+    predictor = _predictor(model, classes, device, precision)
+    try:
+        total = torch.zeros((classes, *inside.shape[2:]), dtype=inside.dtype)
+        views = list(
+            chain.from_iterable(combinations([a + 2 for a in flips], n) for n in range(len(flips) + 1))
+        )
+        for axes in views:
+            total += _slide(inside.flip(axes), window, predictor, overlap, device, batch).flip(axes)[0]
+    finally:
+        model.network.train(was_training)
+    probabilities = np.zeros((classes, *image.shape[1:]), np.float32)
+    probabilities[0] = 1.0
+    probabilities[(slice(None), *box)] = total.float().div_(len(views)).numpy()
+    return probabilities
+
+
+def body_box(image: Float[np.ndarray, "X Y Z"], margin: int = BODY_MARGIN) -> tuple[slice, slice, slice]:
+    """Box around the patient in a prepared image: the largest connected body, without table and wires.
+
+    Whatever is above air is thinned by one voxel, so that sheets and wires fall away, and the largest connected part
+    is boxed with `margin` voxels around it. An image without any body gives the whole image.
+    """
+    from scipy import ndimage
+
+    from pancreas_ssl.evaluation.components import bounding_box
+
+    solid = np.asarray(image) > AIR
+    padded = np.pad(solid, 1, mode="edge")  # the scan's edge is no surface of the body
+    thinned = ndimage.binary_erosion(padded, iterations=1)[1:-1, 1:-1, 1:-1]
+    labels, count = ndimage.label(thinned)
+    if not count:
+        return tuple(slice(0, size) for size in solid.shape)
+    largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
+    return bounding_box(labels == largest, margin=margin + 1)
+
+
+def _predictor(
+    model: Model, classes: int, device: torch.device, precision: str
+) -> Callable[[Tensor], Tensor]:
+    """Windows in, probabilities out, in the type the windows came in; windows of nothing but air cost nothing."""
+    chosen = plan(device, precision)
+    layout = torch.channels_last_3d if chosen.channels_last else torch.contiguous_format
+    network = model.network.to(device=device, memory_format=layout).eval()
+    half = chosen.precision == "bf16"
+
+    def predict(windows: Tensor) -> Tensor:
+        if not (windows > AIR).any():
+            answer = windows.new_zeros((len(windows), classes, *windows.shape[2:]))
+            answer[:, 0] = 1
+            return answer
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            logits = network(windows.float().contiguous(memory_format=layout))
+        return logits.float().softmax(dim=1).to(windows.dtype).contiguous()
+
+    return predict
+
+
+def _slide(image: Tensor, window, predictor, overlap: float, device: torch.device, batch: int) -> Tensor:
+    from monai.inferers import sliding_window_inference
+
+    try:
+        with torch.inference_mode():
+            return sliding_window_inference(
+                image, window, batch, predictor, overlap=overlap, mode="gaussian", padding_mode="constant",
+                cval=-1.0, sw_device=device, device="cpu",
+            )  # fmt: skip
+    except torch.OutOfMemoryError as error:
+        raise RunError(
+            f"expected {batch} windows of {'x'.join(map(str, window))} voxels to fit on {device}, it is out of memory; "
+            f"use batch=1 or device='cpu'"
+        ) from error
+
+
+def _storage(shape: Sequence[int], window: Sequence[int], classes: int) -> torch.dtype:
+    """float32, or float16 where the sums would need more than 1 GiB; RunError where they cannot fit at all."""
+    import psutil
+
+    voxels = int(np.prod([max(pair) for pair in zip(shape, window, strict=True)]))
+    needed = voxels * (classes + 2) * 4
+    kind = torch.float32
+    if needed > HALF_ABOVE_BYTES:
+        kind, needed = torch.float16, needed // 2
+    needed += voxels * (classes + 1) * 4  # the answer, float32
+    available = psutil.virtual_memory().available
+    if needed > available:
+        raise RunError(
+            f"expected {needed / 2**30:.1f} GiB of free memory for an image of {'x'.join(map(str, shape))} voxels, "
+            f"{available / 2**30:.1f} GiB are free; crop the scan or use weights for a coarser grid"
+        )
+    return kind

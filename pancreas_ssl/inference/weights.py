@@ -1,0 +1,199 @@
+"""Weights on disk: safetensors with a JSON header that says which network they belong to and how its input was made.
+
+The header makes a file of weights enough for a prediction: architecture, spacing, window and patch travel with it, and
+a digest of the tensors tells a damaged file from a whole one. Nothing is unpickled, so a file from elsewhere cannot
+run code.
+"""
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pancreas_ssl import __version__
+from pancreas_ssl.devices import resolve_device
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.files import atomic_path
+from pancreas_ssl.network import SegmentationNetwork
+
+__all__ = ["Model", "known_weights", "load_weights", "save_weights"]
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+HEADER = "pancreas_ssl"
+NEEDED = ("spacing", "window", "patch")
+
+
+@dataclass
+class Model:
+    """A network and how its input is made: what a prediction needs beside the CT.
+
+    spacing in mm (X, Y, Z); window in HU, shown as [-1, 1]; patch in voxels, the size of a sliding window; metadata
+    as the file of weights has it (recipe, digest, version ...; empty for a network straight from training).
+    """
+
+    network: nn.Module
+    spacing: tuple[float, float, float] = (3.0, 3.0, 3.0)
+    window: tuple[float, float] = (-150.0, 250.0)
+    patch: tuple[int, int, int] = (64, 64, 64)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.spacing = _three(self.spacing, float, "spacing")
+        self.patch = _three(self.patch, int, "patch")
+        self.window = tuple(float(edge) for edge in self.window)
+
+
+def _three(value: Any, kind: type, name: str) -> tuple:
+    values = tuple(kind(v) for v in (value if hasattr(value, "__len__") else (value,) * 3))
+    if len(values) != 3 or min(values) <= 0:
+        raise InputError(
+            f"expected one or three positive numbers as {name}, got {value}; correct the model's {name}"
+        )
+    return values
+
+
+def known_weights() -> list[str]:
+    """Names of the weights that come with the package, as `load_weights` takes them."""
+    return sorted(path.stem for path in ASSETS.glob("*.safetensors"))
+
+
+def save_weights(
+    path: str | Path, network: nn.Module, metadata: dict[str, Any], dtype: str = "float16"
+) -> Path:
+    """Write a network's weights with everything a prediction needs; the file appears whole or not at all.
+
+    Args:
+        path: ends in .safetensors.
+        network: has `.config`, the keyword arguments that build it again.
+        metadata: JSON-ready; spacing (mm), window (HU) and patch (voxels) are required, recipe and the like welcome.
+            Architecture, digest and version are added.
+        dtype: of the stored floating-point tensors. "float16" halves the file and rounds a weight by at most
+            0.05 %; "float32" keeps every bit.
+
+    Raises:
+        InputError: metadata incomplete, or a weight that is not finite. RunError: the disk is full.
+
+    Example:
+        >>> save_weights("net.safetensors", network, {"spacing": 3.0, "window": (-150, 250), "patch": (96, 80, 64)})
+        ... # doctest: +SKIP
+    """
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    missing = [name for name in NEEDED if name not in metadata]
+    if missing or path.suffix != ".safetensors":
+        raise InputError(
+            f"expected a .safetensors file and metadata with {', '.join(NEEDED)}, got {path.name} without "
+            f"{', '.join(missing) or 'that suffix'}; add it"
+        )
+    if dtype not in ("float16", "float32"):
+        raise InputError(f"expected dtype float16 or float32, got {dtype!r}; float16 is the default")
+    tensors = {}
+    for name, tensor in network.state_dict().items():
+        tensor = tensor.detach().cpu()
+        stored = tensor.to(getattr(torch, dtype)) if tensor.is_floating_point() else tensor
+        if not torch.isfinite(stored).all():
+            raise InputError(
+                f"expected finite weights, {name} has values that {dtype} cannot hold (up to "
+                f"{tensor.abs().max():g}); check the training for divergence or save as float32"
+            )
+        tensors[name] = stored.contiguous()
+    header = {
+        **metadata,
+        "architecture": {"name": type(network).__name__, "config": network.config},
+        "digest": _digest(tensors),
+        "version": __version__,
+        "dtype": dtype,
+    }
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={HEADER: json.dumps(header, sort_keys=True)})
+    return path
+
+
+def load_weights(name_or_path: str | Path = "baseline", device: "str | torch.device" = "cpu") -> Model:
+    """Read weights that come with the package (by name) or a file of `save_weights` (by path).
+
+    The network is float32, in evaluation mode, on `device`.
+
+    Raises:
+        InputError: an unknown name, a damaged file, or weights of another architecture; the known names are listed.
+
+    Example:
+        >>> model = load_weights("baseline")    # doctest: +SKIP
+        >>> model.spacing, model.metadata["version"]    # doctest: +SKIP
+    """
+    device = resolve_device(device)
+    path = _find(name_or_path)
+    header, tensors = _read(path)
+    name = header.get("architecture", {}).get("name")
+    if name != SegmentationNetwork.__name__:
+        raise _other_architecture(path, f"belong to {name or 'an unnamed network'}")
+    if any(key not in header for key in NEEDED):
+        raise _unusable(path, f"lacks one of {', '.join(NEEDED)} in its header")
+    if _digest(tensors) != header.get("digest"):
+        raise _unusable(path, "has tensors that do not match its digest (it was damaged or edited)")
+    try:
+        network = SegmentationNetwork(**header["architecture"]["config"])
+        network.load_state_dict(tensors)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise _other_architecture(path, "do not fit the network that their header describes") from error
+    network = network.float().to(device).eval()
+    return Model(network, header["spacing"], header["window"], header["patch"], header)
+
+
+def _find(name_or_path: str | Path) -> Path:
+    for path in (Path(name_or_path), ASSETS / f"{name_or_path}.safetensors"):
+        if path.is_file():
+            return path
+    raise InputError(
+        f"expected weights by name ({_names()}) or a .safetensors file, there is no {str(name_or_path)!r}; name one "
+        f"of these or an existing file"
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as handle:
+            header = json.loads((handle.metadata() or {}).get(HEADER, "null"))
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, struct.error) as error:
+        raise _unusable(
+            path, "is no whole safetensors file (cut short, damaged or another format)"
+        ) from error
+    if not isinstance(header, dict):
+        raise _other_architecture(path, "were not written by pancreas-ssl")
+    return header, tensors
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _names() -> str:
+    return ", ".join(known_weights()) or "none are installed"
+
+
+def _unusable(path: Path, what: str) -> InputError:
+    return InputError(
+        f"expected weights of pancreas-ssl, {path} {what}; copy it again or use a known name ({_names()})"
+    )
+
+
+def _other_architecture(path: Path, what: str) -> InputError:
+    return InputError(
+        f"expected weights of a {SegmentationNetwork.__name__}, those in {path} {what}; use weights that `train` wrote "
+        f"or a known name ({_names()})"
+    )

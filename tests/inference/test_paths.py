@@ -1,0 +1,192 @@
+"""Files in, files out: grids, folders that go on after failures and interruptions, outputs that cannot be written."""
+
+import errno
+import shutil
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+
+from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.inference import paths, predict_path
+
+from .helpers import write_scan
+
+LAS = np.array([[-1.5, 0, 0, 40], [0, 1.5, 0, -30], [0, 0, 2.5, 7], [0, 0, 0, 1.0]])
+SPI = np.array([[0, 0, -1.5, 40], [0, -1.5, 0, -30], [2.5, 0, 0, 7], [0, 0, 0, 1.0]])
+
+
+def leftovers(folder):
+    return [p.name for p in folder.rglob("*") if p.name.startswith((".partial", "tmp"))]
+
+
+@pytest.mark.parametrize("affine", [LAS, SPI])
+def test_mask_and_uncertainty_on_the_files_own_grid(tmp_path, threshold, affine):
+    ct = write_scan(tmp_path / "ct.nii.gz", affine, island=False)
+    table = predict_path(
+        ct, tmp_path / "new" / "mask.nii.gz", threshold, tmp_path / "entropy.nii", "cpu", progress=False
+    )
+    image, mask, entropy = (
+        nibabel.load(p) for p in (ct, tmp_path / "new/mask.nii.gz", tmp_path / "entropy.nii")
+    )
+    assert mask.shape == entropy.shape == image.shape
+    assert np.allclose(mask.affine, image.affine) and np.allclose(entropy.affine, image.affine)
+    assert mask.get_data_dtype() == np.uint8 and entropy.get_data_dtype() == np.float32
+    truth, found = np.asarray(image.dataobj) == 100, np.asarray(mask.dataobj) == 1
+    assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.8
+    row = table.iloc[0]
+    assert list(table.columns) == paths.COLUMNS and (row["case"], row["status"]) == ("ct", "done")
+    assert row["volume_ml"] == pytest.approx(found.sum() * 1.5 * 1.5 * 2.5 / 1000, rel=1e-3)
+
+
+def test_dicom_series(tmp_path, threshold, real_folder):
+    table = predict_path(
+        real_folder / "totalseg_dicom", tmp_path / "mask.nii.gz", threshold, device="cpu", progress=False
+    )
+    assert table["status"].tolist() == ["done"]
+    reference = nibabel.load(real_folder / "totalseg_dicom_labels.nii.gz")
+    mask = nibabel.load(tmp_path / "mask.nii.gz")
+    assert sorted(mask.shape) == sorted(reference.shape)
+
+
+def test_folder_with_failures_goes_on_and_can_be_resumed(tmp_path, threshold, capsys):
+    ct, out = tmp_path / "ct", tmp_path / "out"
+    (ct / "c").mkdir(parents=True)
+    write_scan(ct / "b.nii.gz")
+    write_scan(ct / "a.nii")
+    write_scan(ct / "c" / "image.nii.gz", LAS)
+    (ct / "broken.nii.gz").write_bytes(b"no image")
+    (ct / "notes.txt").write_text("not a scan")
+    table = predict_path(ct, out, threshold, out, "cpu")
+    assert table["case"].tolist() == ["a", "b", "broken", "c"]
+    assert table["status"].tolist() == ["done", "done", "failed", "done"]
+    assert "broken.nii.gz" in table["message"][2]
+    stored = pd.read_csv(out / "predictions.csv")
+    assert stored["status"].tolist() == table["status"].tolist()
+    assert sorted(p.name for p in out.iterdir()) == sorted(
+        ["predictions.csv"] + [f"{c}{s}.nii.gz" for c in "abc" for s in ("", "_uncertainty")]
+    )
+    assert "device: cpu" in capsys.readouterr().out
+
+    times = {p.name: p.stat().st_mtime_ns for p in out.glob("*.nii.gz")}
+    shutil.copy(ct / "b.nii.gz", ct / "broken.nii.gz")
+    again = predict_path(ct, out, threshold, out, "cpu", progress=False)
+    assert again["status"].tolist() == ["skipped", "skipped", "done", "skipped"]
+    assert again["volume_ml"].tolist()[:2] == table["volume_ml"].tolist()[:2]
+    assert all((out / name).stat().st_mtime_ns == time for name, time in times.items())
+
+
+def test_interrupted_folder_keeps_what_is_done(tmp_path, threshold, monkeypatch):
+    ct, out = tmp_path / "ct", tmp_path / "out"
+    ct.mkdir()
+    for name in "abc":
+        write_scan(ct / f"{name}.nii.gz")
+    real = paths.predict_volume
+    calls = []
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(paths, "predict_volume", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        predict_path(ct, out, threshold, device="cpu", progress=False)
+    assert pd.read_csv(out / "predictions.csv")["case"].tolist() == ["a"] and not leftovers(out)
+    (out / "predictions.csv").unlink()  # even without the table, what is there is not made again
+    table = predict_path(ct, out, threshold, device="cpu", progress=False)
+    assert table["status"].tolist() == ["skipped", "done", "done"] and table["volume_ml"].notna().all()
+
+
+def test_other_settings_make_the_masks_again(tmp_path, threshold):
+    ct, out = tmp_path / "ct", tmp_path / "out"
+    ct.mkdir()
+    write_scan(ct / "a.nii.gz")
+    predict_path(ct, out, threshold, device="cpu", progress=False)
+    table = predict_path(ct, out, threshold, device="cpu", largest=False, progress=False)
+    assert table["status"].tolist() == ["done"]
+    table = predict_path(ct, out, threshold, out / "maps", device="cpu", largest=False, progress=False)
+    assert table["status"].tolist() == ["done"] and (out / "maps" / "a_uncertainty.nii.gz").is_file()
+
+
+def test_outputs_that_cannot_be(tmp_path, threshold):
+    ct = write_scan(tmp_path / "ct.nii.gz")
+    blocker = tmp_path / "file"
+    blocker.write_text("in the way")
+    for out in (blocker / "mask.nii.gz", blocker / "deep" / "mask.nii.gz"):
+        with pytest.raises(InputError, match="file is a file"):
+            predict_path(ct, out, threshold, device="cpu", progress=False)
+    with pytest.raises(InputError, match=r"\.nii\.gz"):
+        predict_path(ct, tmp_path / "mask.png", threshold, device="cpu", progress=False)
+    with pytest.raises(InputError, match="another place"):
+        predict_path(ct, ct, threshold, device="cpu", progress=False)
+    with pytest.raises(InputError, match="two files"):
+        predict_path(ct, tmp_path / "m.nii.gz", threshold, tmp_path / "m.nii.gz", "cpu", progress=False)
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    with pytest.raises(InputError, match="no NIfTI file and no DICOM"):
+        predict_path(folder, tmp_path / "out", threshold, device="cpu", progress=False)
+    write_scan(folder / "a.nii.gz")
+    with pytest.raises(InputError, match="is a file"):
+        predict_path(folder, blocker, threshold, device="cpu", progress=False)
+    with pytest.raises(InputError, match="another place"):
+        predict_path(folder, folder, threshold, device="cpu", progress=False)
+    write_scan(folder / "a.nii")
+    with pytest.raises(InputError, match="both a;"):
+        predict_path(folder, tmp_path / "out", threshold, device="cpu", progress=False)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name not in ("out", "cache")) == [
+        "ct.nii.gz",
+        "file",
+        "scans",
+    ]
+
+
+def test_bad_scans(tmp_path, threshold):
+    scan = write_scan(tmp_path / "ct.nii.gz")
+    out = tmp_path / "out" / "mask.nii.gz"
+    bad = tmp_path / "bad.nii.gz"
+
+    def refused(match):
+        with pytest.raises(InputError, match=match):
+            predict_path(bad, out, threshold, device="cpu", progress=False)
+
+    refused("no such file")
+    bad.write_bytes(scan.read_bytes()[:2000])
+    refused("bad.nii.gz")
+    voxels = np.asarray(nibabel.load(scan).dataobj)
+    for array in (voxels[:, :, 0], np.stack([voxels] * 2, axis=-1)):
+        nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), bad)
+        refused("expected a 3D image")
+    nibabel.save(
+        nibabel.Nifti1Image(np.where(voxels == 100, np.nan, voxels).astype(np.float32), np.eye(4)), bad
+    )
+    refused("NaN")
+    nibabel.save(nibabel.Nifti1Image(((voxels + 1000) / 1100).astype(np.float32), np.eye(4)), bad)
+    refused("HU")
+    assert list(out.parent.iterdir()) == []
+
+
+def test_full_disk_leaves_nothing(tmp_path, threshold, monkeypatch):
+    ct = write_scan(tmp_path / "ct.nii.gz")
+    out = tmp_path / "out"
+    real = nibabel.save
+
+    def full(image, path):
+        real(image, path)  # something is written before the disk is full
+        if "mask" in str(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(nibabel, "save", full)
+    with pytest.raises(RunError, match="disk is full.*nothing partial"):
+        predict_path(ct, out / "mask.nii.gz", threshold, out / "entropy.nii.gz", "cpu", progress=False)
+    assert list(out.iterdir()) == []
+
+
+def test_unknown_weights_and_device_before_any_work(tmp_path):
+    ct = write_scan(tmp_path / "ct.nii.gz")
+    with pytest.raises(InputError, match="expected weights by name"):
+        predict_path(ct, tmp_path / "mask.nii.gz", "no_such_weights", device="cpu", progress=False)
+    with pytest.raises(InputError, match="device"):
+        predict_path(ct, tmp_path / "mask.nii.gz", device="cuda:99", progress=False)
