@@ -219,16 +219,19 @@ def test_train_passes_its_options_on(monkeypatch, tmp_path):
     assert asked["resume"] is True and asked["seed"] == 0 and asked["device"] == "auto"
 
 
-def test_predict_passes_its_options_on_and_prints_the_table(monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize(("state", "code"), [("done", 0), ("failed", 1)])
+def test_predict_passes_its_options_on_and_prints_the_table(monkeypatch, tmp_path, capsys, state, code):
     asked = {}
 
     def predict_path(ct, out, **how):
         asked.update(how, ct=ct, out=out)
-        return pd.DataFrame({"case": ["x"], "volume_ml": [71.2]})
+        return pd.DataFrame({"case": ["x", "y"], "volume_ml": [71.2, None], "status": ["done", state]})
 
     monkeypatch.setattr("pancreas_ssl.inference.predict_path", predict_path)
     ct, out = tmp_path / "ct.nii.gz", tmp_path / "mask.nii.gz"
-    assert main(["predict", str(ct), "--out", str(out), "--uncertainty", str(tmp_path / "map.nii.gz")]) == 0
+    assert (
+        main(["predict", str(ct), "--out", str(out), "--uncertainty", str(tmp_path / "map.nii.gz")]) == code
+    )
     assert asked["ct"] == ct and asked["out"] == out and asked["weights"] == "baseline"
     assert "71.2" in capsys.readouterr().out
 

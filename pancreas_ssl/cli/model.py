@@ -46,10 +46,16 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Segment the pancreas in a CT; the mask lies on the CT's own grid."""
+    from pancreas_ssl.errors import RunError
     from pancreas_ssl.inference import predict_path
 
     table = predict_path(ct, out, weights=weights, uncertainty=uncertainty, device=device)
     print(table.to_string(index=False))
+    if failed := list(table.loc[table["status"] == "failed", "case"]):
+        raise RunError(
+            f"expected a mask for each of {len(table)} scans, {len(failed)} failed ({', '.join(failed[:5])}"
+            f"{' ...' if len(failed) > 5 else ''}); the reasons stand in the table, the masks of the others in {out}"
+        )
 
 
 def evaluate(
