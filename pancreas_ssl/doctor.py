@@ -204,12 +204,8 @@ def kernel() -> Check:
     except NoSuchKernel:
         program = sys.executable
     own = program in ("python", "python3") or Path(program).parent == Path(sys.executable).parent
-    note = (
-        ""
-        if own
-        else f"JupyterLab would start {program} instead: {sys.executable} -m ipykernel install --sys-prefix"
-    )
-    return Check("Jupyter kernel", True, f"answers ({sys.executable})", note)
+    remedy = f"JupyterLab would start {program}: {sys.executable} -m ipykernel install --sys-prefix"
+    return Check("Jupyter kernel", True, f"answers ({sys.executable})", "" if own else remedy)
 
 
 def real_ct() -> Check:

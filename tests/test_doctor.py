@@ -2,6 +2,7 @@
 
 import json
 import platform
+import subprocess
 
 import pytest
 from packaging.requirements import Requirement
@@ -93,14 +94,15 @@ def test_little_memory_and_little_disk(monkeypatch, cache):
 
 
 def test_a_viewer_that_breaks_is_told(monkeypatch):
-    def loads(name):
-        if name == "itkwidgets":
-            raise RuntimeError("no JupyterLab part")
+    def breaks(command, **_):
+        return subprocess.CompletedProcess(
+            command, 1, "", "Traceback ...\nRuntimeError: no JupyterLab part\n"
+        )
 
     monkeypatch.setattr(doctor.importlib.metadata, "version", lambda name: "9.9")
-    monkeypatch.setattr(doctor.importlib, "import_module", loads)
+    monkeypatch.setattr(doctor.subprocess, "run", breaks)
     check = doctor.viewer()
-    assert check.ok and "cannot be used (RuntimeError)" in check.note
+    assert check.ok and "itkwidgets 9.9 cannot be used (RuntimeError)" in check.note
 
 
 def test_the_table_and_the_exit_code(monkeypatch, capsys):
