@@ -72,7 +72,9 @@ def build_stomach(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
             [34, 42, 6],
         ]
     )
-    points = plan.settle(points, radii + 0.0, overlap=rng.uniform(-2, 3))
+    points = plan.settle(
+        points, radii, overlap=rng.uniform(0, 3), pull=rng.uniform(0, 22) * (1.1 - person.visceral)
+    )
     content = Tissue.BOWEL_CONTRAST if rng.uniform() < person.traits.oral_contrast else Tissue.STOMACH_CONTENT
     level = float(np.average(points[:4, 1])) + rng.uniform(-5, 30)
     gas = level if rng.uniform() < 0.85 else None
@@ -110,7 +112,7 @@ def build_duodenum(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
             [-34 + rng.normal(0, 5), 8, min(plan.line[4][2] - 22, -14) + rng.normal(0, 4)],
         ]
     )
-    points = plan.settle(points, radii, overlap=rng.uniform(1, 3))
+    points = plan.settle(points, radii, overlap=rng.uniform(1.5, 3), pull=12.0)
     gas = float(head[1] + rng.uniform(0, 10)) if rng.uniform() < 0.35 else None
     _hollow(
         canvas,
@@ -156,7 +158,7 @@ def build_colon(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     )
     path = np.vstack([right, across, left, pelvis])
     radii = np.array([27, 25, 22, 20, 18, 16, 16, 17, 15, 14, 13.5, 14, 14, 15, 17, 17, 14]) * wide
-    path = plan.settle(path, radii, overlap=1.0)
+    path = plan.settle(path, radii, overlap=rng.uniform(-6.0, 1.5))
     curve, radius = _haustra(path, radii)
     content = Tissue.FAECES if rng.uniform() < 0.75 else Tissue.BOWEL_CONTENT
     bubbles = rng.uniform(0.4, 1.2) if rng.uniform() < person.traits.loaded_colon else 1.8
@@ -189,17 +191,23 @@ def build_small_bowel(canvas: Canvas, person: Person, plan: PancreasPlan) -> Non
     number = int(rng.integers(person.traits.bowel_loops[0], person.traits.bowel_loops[1] + 1))
     contrast = rng.uniform() < person.traits.oral_contrast
     deep = 24 * person.visceral
+    touching = 0.16 - 0.11 * person.visceral
     for _ in range(number):
         kind = rng.uniform()
-        if kind < 0.30:  # against the pancreas
+        if kind < touching:  # against the pancreas
             at = plan.line[rng.integers(3, 7)]
-            start = at + np.array([rng.normal(0, 12), rng.normal(6, 14), -rng.uniform(8, 30)])
-        elif kind < 0.42:
+            start = at + np.array([rng.normal(0, 12), rng.normal(6, 14), -rng.uniform(12, 34)])
+        elif kind < touching + 0.1:
             start = np.array([rng.uniform(-90, -15), rng.uniform(10, 55), rng.uniform(-20, 25)])
         else:
             start = np.array([rng.uniform(-85, 85), rng.uniform(-20, 55 + deep), rng.uniform(-165, -25)])
         radius = rng.uniform(7, 13)
-        points = plan.settle(_wander(rng, start, 6), radius, overlap=rng.uniform(0.5, 3.0))
+        points = plan.settle(_wander(rng, start, 6), radius, overlap=rng.uniform(-5.0, 2.0))
+        behind = np.where(
+            np.abs(points[:, 0]) < 84, -16 + radius, -34 + radius
+        )  # great vessels and kidneys lie there
+        points[:, 1] = np.maximum(points[:, 1], behind)
+        points[:, 2] = np.minimum(points[:, 2], 44)
         draw = rng.uniform()
         content = Tissue.BOWEL_CONTENT if draw < 0.72 else Tissue.BOWEL_WALL
         if contrast and draw < 0.6:
@@ -225,8 +233,8 @@ def _wander(rng: np.random.Generator, start: np.ndarray, number: int) -> np.ndar
         way = way * 0.45 + rng.normal(0, 1, 3) * (1.0, 0.7, 0.7)
         way /= np.linalg.norm(way) + 1e-9
         following = points[-1] + way * rng.uniform(14, 24)
-        if following[1] < -28:
-            following[1] = -56 - following[1]
+        if following[1] < -12:
+            following[1] = -24 - following[1]
         points.append(following)
     return np.array(points)
 

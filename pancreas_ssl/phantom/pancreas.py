@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from scipy.ndimage import label
 
 from pancreas_ssl.phantom.geometry import Canvas, Solid, resample
 from pancreas_ssl.phantom.tissues import Organ, Tissue
@@ -41,20 +42,29 @@ class PancreasPlan:
         return np.vstack([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
     def settle(
-        self, points: Float[np.ndarray, "K 3"], radii: Float[np.ndarray, "K"], overlap: float = 1.5
+        self,
+        points: Float[np.ndarray, "K 3"],
+        radii: Float[np.ndarray, " K"],
+        overlap: float = 1.5,
+        pull: float = 0.0,
     ) -> Float[np.ndarray, "K 3"]:
-        """Push points of a tube out of the pancreas until it presses against it by at most `overlap` mm."""
+        """Lay the points of a tube against the pancreas.
+
+        Points that would lie inside are pushed out until the tube presses into the surface by `overlap` mm; points
+        less than `pull` mm away from touching are drawn in just as far.
+        """
         centres, thick = self.samples
         points = np.array(points, float)
         radii = np.broadcast_to(np.asarray(radii, float), len(points))
-        for _ in range(2):
+        rows = np.arange(len(points))
+        for _ in range(3):
             offset = points[:, None] - centres
-            distance = np.linalg.norm(offset, axis=2) + 1e-6
-            inside = thick + radii[:, None] - overlap - distance
-            worst = inside.argmax(1)
-            rows = np.arange(len(points))
-            push = np.clip(inside[rows, worst], 0, None) / distance[rows, worst]
-            points += offset[rows, worst] * push[:, None]
+            distance = np.sqrt((offset * offset).sum(2)) + 1e-6
+            depth = thick + radii[:, None] - overlap - distance
+            worst = depth.argmax(1)
+            step = depth[rows, worst]
+            step = np.where(step > -pull, step, 0.0) / distance[rows, worst]
+            points += offset[rows, worst] * step[:, None]
         return points
 
 
@@ -62,8 +72,8 @@ def plan_pancreas(person: Person) -> PancreasPlan:
     """Draw course and thickness; the thickness is scaled so that the organ has the volume drawn for the person."""
     rng = person.stream("pancreas plan")
     head = np.array([33 + rng.normal(0, 5), 5 + rng.normal(0, 4), -22 + rng.normal(0, 7)])
-    neck = np.array([4 + rng.normal(0, 3), 29 + rng.normal(0, 4), 2 + rng.normal(0, 5)])
-    rise, kink = np.clip(rng.normal(27, 13), 2, 52), rng.normal(0, 5)
+    neck = np.array([4 + rng.normal(0, 3), 31 + rng.normal(0, 4), 2 + rng.normal(0, 5)])
+    rise, kink = np.clip(rng.normal(25, 11), 3, 48), rng.normal(0, 5)
     body, middle, tail = COURSES[person.course]
     line = np.array(
         [
@@ -77,7 +87,7 @@ def plan_pancreas(person: Person) -> PancreasPlan:
             neck,
             [-22 + rng.normal(0, 3), 26 + rng.normal(0, 4) - 0.3 * kink, neck[2] + rise * body + 0.3 * kink],
             [-52 + rng.normal(0, 4), 8 + rng.normal(0, 5), neck[2] + rise * middle - 0.3 * kink],
-            [-84 + rng.normal(0, 10), -20 + rng.normal(0, 8), neck[2] + rise * tail],
+            [-83 + rng.normal(0, 8), -27 + rng.normal(0, 7), neck[2] + rise * tail],
         ]
     )
     radii = np.array([9.5, 15.0, 13.0, 8.5, 10.0, 10.5, 8.5]) * np.exp(rng.normal(0, 0.10, 7))
@@ -89,14 +99,15 @@ def plan_pancreas(person: Person) -> PancreasPlan:
         ]
     )
     uncinate_radii = np.array([9.0, 7.0, 4.0]) * np.exp(rng.normal(0, 0.1))
-    goal = person.volume * (1 - 0.35 * person.atrophy)
+    goal = person.volume * (1 - 0.35 * person.atrophy) / person.pose.size**3
+    goal *= 1.18  # bends, kidneys and vessels take their share
     for _ in range(3):
         factor = np.sqrt(goal / _volume(line, radii, uncinate, uncinate_radii))
-        radii, uncinate_radii = radii * factor, uncinate_radii * factor
+        radii, uncinate_radii = np.maximum(radii * factor, 5.5), uncinate_radii * factor
     mass_at, mass_radius = int(rng.choice([1, 1, 2, 4, 5])), float(rng.uniform(*person.traits.mass_radius))
     if person.mass:
         upstream = np.arange(7) > mass_at
-        radii = np.where(upstream, radii * rng.uniform(0.6, 0.85), radii)
+        radii = np.where(upstream, np.maximum(radii * rng.uniform(0.6, 0.85), 5.0), radii)
     return PancreasPlan(line, radii, uncinate, uncinate_radii, mass_at, mass_radius)
 
 
@@ -125,15 +136,27 @@ def build_pancreas(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
         sd = np.minimum(sd, hook.on(box))
     grain, fine = canvas.noise("lobule", box.slices), canvas.noise("fine", box.slices)
     soft = canvas.noise("soft", box.slices)
-    ripple = np.float32(1.0 + 1.3 * person.atrophy + 1.5 * person.infiltration)
+    ripple = np.float32(0.8 + 1.2 * person.atrophy + 1.2 * person.infiltration)
     sd = sd + grain * ripple + fine * (ripple * np.float32(0.5)) + soft * np.float32(1.0)
+    core = canvas.tube(plan.line, np.clip(0.45 * plan.radii, 3.2, 6.0), margin=1.0, step=5.0)
+    if core is not None:
+        sd = np.minimum(sd, core.on(box))  # however deep the clefts, the organ holds together
+        canvas.fields["pancreas_core"] = field = np.ones(canvas.shape, np.float32)
+        field[core.box.slices] = core.sd
     inside = (sd < 0) & ~np.isin(canvas.organ[box.slices], SOLID)
     inside &= canvas.fields["cavity"][box.slices] < -2
+    inside = _largest(inside)
     canvas.paint(box, inside, Tissue.PANCREAS, Organ.PANCREAS)
     _fat_lobules(canvas, person, Solid(box, sd), inside)
     if person.mass:
         _mass(canvas, rng, plan)
     _duct(canvas, person, rng, plan)
+
+
+def _largest(mask: Bool[np.ndarray, "X Y Z"]) -> Bool[np.ndarray, "X Y Z"]:
+    """The largest connected part: crumbs that the surface noise has torn off are dropped."""
+    parts, number = label(mask)
+    return mask if number < 2 else parts == np.bincount(parts.ravel())[1:].argmax() + 1
 
 
 def _fat_lobules(canvas: Canvas, person: Person, solid: Solid, inside: np.ndarray) -> None:

@@ -140,6 +140,9 @@ def build_pelvis(canvas: Canvas, person: Person) -> None:
         )
         inner = (depth > -13) & (depth <= 0) & (y < 34) & band & (y > -62)
         canvas.paint(box, outer | inner, Tissue.MUSCLE)
+        sheet = np.abs(canvas.noise("soft", box.slices) + np.float32(0.6)) < 0.07 + 0.004 * person.fat
+        sheet &= (canvas.tissue[box.slices] == Tissue.MUSCLE) & (depth > 3) & wall
+        canvas.paint(box, sheet, Tissue.SUBCUTANEOUS_FAT)
         thick = 3.2 + 3.5 * np.exp(-(((y + 68) / 16) ** 2)) + np.clip(-150 - z, 0, 40) * np.float32(0.12)
         wing = band & (y < 30 - np.clip(-140 - z, 0, 60) * np.float32(0.35)) & (z > -195)
         canvas.paint(box, wing & (np.abs(depth) < thick), Tissue.CORTICAL_BONE, Organ.BONE)

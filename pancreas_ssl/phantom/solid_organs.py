@@ -21,17 +21,17 @@ def build_liver(canvas: Canvas, person: Person) -> None:
     rng = person.stream("liver")
     long = rng.normal(0, 10)
     right = canvas.ellipsoid(
-        (86 + rng.normal(0, 6), -2, 44 + long),
+        (91 + rng.normal(0, 5), -4, 44 + long),
         (66 * rng.uniform(0.9, 1.1), 84 * rng.uniform(0.92, 1.06), 78 * rng.uniform(0.92, 1.18)),
         turn=(0, rng.normal(12, 5), rng.normal(-24, 6)),
         power=2.4,
     )
     left = canvas.ellipsoid(
-        (14 + rng.normal(0, 16), 50, 62 + rng.normal(0, 6)),
+        (14 + rng.normal(0, 16), 52, 67 + rng.normal(0, 6)),
         (74 * rng.uniform(0.85, 1.15), 36, 36 * rng.uniform(0.8, 1.15)),
         turn=(0, rng.normal(-12, 5), -8),
     )
-    caudate = canvas.ellipsoid((25, -20, 56 + long * 0.3), (21, 22, 30), turn=(0, 0, 20))
+    caudate = canvas.ellipsoid((25, -22, 60 + long * 0.3), (21, 22, 30), turn=(0, 0, 20))
     for lobe in (right, left, caudate):
         if lobe is not None:
             box, sd = lobe
@@ -85,10 +85,10 @@ def build_gallbladder(canvas: Canvas, person: Person) -> None:
 def build_spleen(canvas: Canvas, person: Person) -> None:
     """A lens between the left ribs, the stomach and the kidney, its hollow side turned to the hilum."""
     rng = person.stream("spleen")
-    size = rng.uniform(0.8, 1.2)
-    centre = np.array([-94 + rng.normal(0, 4), -48 + rng.normal(0, 6), 46 + rng.normal(0, 9)])
+    size = rng.uniform(0.9, 1.3)
+    centre = np.array([-90 + rng.normal(0, 4), -54 + rng.normal(0, 6), 46 + rng.normal(0, 9)])
     solid = canvas.ellipsoid(
-        tuple(centre), (30 * size, 48 * size, 48 * size), turn=(rng.normal(-25, 8), 0, rng.normal(-22, 6))
+        tuple(centre), (32 * size, 46 * size, 52 * size), turn=(rng.normal(-25, 8), 0, rng.normal(-22, 6))
     )
     hollow = canvas.ellipsoid(tuple(centre + [44, 26, -6]), (26, 36, 38), margin=6)
     if solid is None or hollow is None:
@@ -115,9 +115,9 @@ def build_kidneys(canvas: Canvas, person: Person) -> None:
         hollow = np.full(box.shape, FAR) if sinus is None else sinus.on(box)
         soft, grain = canvas.noise("soft", box.slices), canvas.noise("lobule", box.slices)
         sd = sd + soft * np.float32(1.0)
-        canvas.paint(
-            box, (sd < 7) & (canvas.fields["cavity"][box.slices] < -1), Tissue.VISCERAL_FAT, Organ.BACKGROUND
-        )
+        near = ((sd < 7) & (canvas.organ[box.slices] == Organ.BACKGROUND)) | (sd < 1.5)
+        near &= canvas.fields["cavity"][box.slices] < -1
+        canvas.paint(box, near, Tissue.VISCERAL_FAT, Organ.BACKGROUND)
         inside = (sd < 0) & (canvas.fields["cavity"][box.slices] < 2)
         canvas.paint(box, inside, Tissue.KIDNEY_CORTEX, Organ.KIDNEY)
         canvas.paint(

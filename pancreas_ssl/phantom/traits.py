@@ -44,7 +44,7 @@ class Traits:
     body_scale: tuple[float, float] = (0.90, 1.10)
     subcutaneous_fat: tuple[float, float] = (6.0, 32.0)
     visceral_fat: tuple[float, float] = (0.0, 1.0)
-    pancreas_volume: tuple[float, float, float, float] = (86.0, 19.0, 45.0, 140.0)
+    pancreas_volume: tuple[float, float, float, float] = (90.0, 19.0, 48.0, 140.0)
     atrophy: tuple[float, float] = (0.0, 0.5)
     fat_infiltration: tuple[float, float] = (0.0, 0.16)
     course_weights: tuple[float, ...] = (0.40, 0.18, 0.16, 0.16, 0.10)

@@ -128,11 +128,11 @@ def build_chest(canvas: Canvas, person: Person) -> None:
         width, front, back = outline(person, np.full_like(z, 60.0))
         dy = y - CENTRE_Y
         depth = np.where(dy > 0, front, back) - 12
-        edge = np.clip((np.abs(x) / (width - 12)) ** 2.4 + (np.abs(dy) / depth) ** 2.4, 0, 2.2)
+        edge = np.clip((np.abs(x) / (width - 12)) ** 2.4 + (np.abs(dy) / depth) ** 2.4, 0, 1.5)
         height = (
             top
             + 7 * np.tanh(x / 40)
-            - drop * edge**1.6
+            - drop * edge**2.4
             - 14 * np.exp(-((x / 26) ** 2))
             - 12 * (dy < 0) * edge
         )

@@ -20,7 +20,10 @@ def _vessel(
     solid = canvas.tube(np.asarray(points, float), np.asarray(radii, float), margin=1.0, step=step)
     if solid is not None:
         box, sd = solid
-        canvas.paint(box, (sd < 0) & ~np.isin(canvas.organ[box.slices], spared), tissue, organ)
+        free = ~np.isin(canvas.organ[box.slices], spared) & (canvas.fields["skin"][box.slices] < -5)
+        if "pancreas_core" in canvas.fields:
+            free &= canvas.fields["pancreas_core"][box.slices] >= 0
+        canvas.paint(box, (sd < 0) & free, tissue, organ)
 
 
 def confluence(plan: PancreasPlan) -> np.ndarray:
@@ -39,7 +42,7 @@ def build_portal_system(canvas: Canvas, person: Person, plan: PancreasPlan) -> N
     _vessel(
         canvas, up, np.array([7.5, 7.4, 7, 5]) * wide, Tissue.VEIN, Organ.VEIN, (Organ.BONE, Organ.KIDNEY)
     )
-    groove = rng.uniform(0.55, 1.05)
+    groove = rng.uniform(0.7, 1.2)
     behind = [
         p + (0, -r * groove - 1.5, r * 0.35 + 2) for p, r in zip(plan.line[4:], plan.radii[4:], strict=True)
     ]
@@ -152,12 +155,12 @@ def build_vena_cava(canvas: Canvas, person: Person) -> None:
 
 
 def build_mesentery(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
-    """Small vessels fanning out from the mesenteric root into the fat, and around the pancreas; drawn before the bowel."""
+    """Small vessels fanning out from the mesenteric root into the fat; drawn before the bowel."""
     rng = person.stream("mesentery")
     root = confluence(plan) + (-4, 0, -30)
     for _ in range(int(rng.integers(14, 28))):
         goal = np.array([rng.uniform(-80, 80), rng.uniform(5, 60), rng.uniform(-130, -10)])
-        start = root + np.array([0, 6, -1.0]) * rng.uniform(0, 40)
+        start = root + np.array([0, 0.3, -1.0]) * rng.uniform(0, 70)
         middle = (start + goal) / 2 + rng.normal(0, 9, 3)
         tissue = Tissue.VEIN if rng.uniform() < 0.65 else Tissue.ARTERY
         _vessel(
