@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.phantom import bowel, skeleton, solid_organs, trunk, vessels
-from pancreas_ssl.phantom.geometry import Canvas
+from pancreas_ssl.phantom import bowel, skeleton, solid_organs, trunk, upper_gut, vessels
+from pancreas_ssl.phantom.canvas import Canvas
 from pancreas_ssl.phantom.pancreas import build_pancreas, plan_pancreas
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 from pancreas_ssl.phantom.traits import COURSES, Person, Traits, draw_person
@@ -94,8 +94,8 @@ def make_anatomy(seed: int, traits: Traits | None = None, grid: Grid | None = No
     vessels.build_mesentery(canvas, person, plan)
     bowel.build_small_bowel(canvas, person, plan)
     bowel.build_colon(canvas, person, plan)
-    bowel.build_stomach(canvas, person, plan)
-    bowel.build_duodenum(canvas, person, plan)
+    upper_gut.build_stomach(canvas, person, plan)
+    upper_gut.build_duodenum(canvas, person, plan)
     build_pancreas(canvas, person, plan)
     vessels.build_vena_cava(canvas, person)
     vessels.build_portal_system(canvas, person, plan)

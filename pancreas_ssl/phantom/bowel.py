@@ -1,130 +1,15 @@
-"""Stomach, duodenum, jejunum and ileum, colon and rectum, bladder. Hollow organs: a wall, contents, gas in front.
-
-Patients lie on their backs, so gas stands above (towards the belly) and fluid below a level.
-"""
+"""Colon and rectum, jejunum and ileum, bladder, in body mm."""
 
 import numpy as np
 
-from pancreas_ssl.phantom.geometry import Canvas
+from pancreas_ssl.phantom.canvas import Canvas
+from pancreas_ssl.phantom.geometry import resample
 from pancreas_ssl.phantom.pancreas import PancreasPlan
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 from pancreas_ssl.phantom.traits import Person
+from pancreas_ssl.phantom.upper_gut import paint_hollow
 
-__all__ = ["build_bladder", "build_colon", "build_duodenum", "build_small_bowel", "build_stomach"]
-
-
-def _hollow(
-    canvas: Canvas,
-    points: np.ndarray,
-    radii: np.ndarray | float,
-    *,
-    wall: float,
-    tissues: tuple[Tissue, Tissue],
-    organ: Organ,
-    ripple: float = 1.0,
-    gas_above: float | None = None,
-    free: tuple[Organ, ...] = (),
-    step: float = 6.0,
-    faeces: float | None = None,
-) -> None:
-    """Paint a hollow tube: `wall` mm of tissues[0] around tissues[1]; gas where body y is above `gas_above`.
-
-    `free`: organs it may cover besides background. `faeces`: share of gas bubbles in the content.
-    """
-    solid = canvas.tube(points, radii, margin=4.0, step=step)
-    if solid is None:
-        return
-    box, sd = solid
-    sd = sd + canvas.noise("soft", box.slices) * np.float32(ripple)
-    here = canvas.organ[box.slices]
-    allowed = here == Organ.BACKGROUND
-    for other in (organ, *free):
-        allowed |= here == other
-    allowed &= canvas.fields["cavity"][box.slices] < -0.5
-    allowed &= canvas.fields["diaphragm"][box.slices] < -1.0
-    inside = (sd < 0) & allowed
-    lumen = (sd < -wall) & allowed
-    canvas.paint(box, inside, tissues[0], organ)
-    canvas.paint(box, lumen, tissues[1], organ)
-    if faeces is not None:
-        canvas.paint(box, lumen & (canvas.noise("fine", box.slices) > faeces), Tissue.GAS, organ)
-    if gas_above is not None:
-        matrix, constant = canvas.pose.inverse()
-        canvas.paint(box, lumen & (box.linear(matrix[1], constant[1]) > gas_above), Tissue.GAS, organ)
-
-
-def build_stomach(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
-    """Fundus under the left dome, body, antrum across the midline to the pylorus, its back against the pancreas."""
-    rng = person.stream("stomach")
-    full = (
-        rng.uniform(1.0, 1.3) if rng.uniform() < person.traits.distended_stomach else rng.uniform(0.5, 0.92)
-    )
-    low = rng.normal(0, 10)
-    radii = np.array([28, 32, 27, 21, 15, 9]) * full
-    radii[-1] = 9.0
-    points = np.array(
-        [
-            [-58 + rng.normal(0, 6), -22, 80],
-            [-70 + rng.normal(0, 6), 14, 60],
-            [-62 + rng.normal(0, 7), 44, 30 + low],
-            [-28, 62, 8 + 1.2 * low],
-            [8, 60, 2 + 1.2 * low],
-            [34, 42, 6],
-        ]
-    )
-    points = plan.settle(
-        points, radii, overlap=rng.uniform(0, 3), pull=rng.uniform(0, 22) * (1.1 - person.visceral)
-    )
-    content = Tissue.BOWEL_CONTRAST if rng.uniform() < person.traits.oral_contrast else Tissue.STOMACH_CONTENT
-    level = float(np.average(points[:4, 1])) + rng.uniform(-5, 30)
-    gas = level if rng.uniform() < 0.85 else None
-    _hollow(
-        canvas,
-        points,
-        radii,
-        wall=rng.uniform(3.2, 5.0),
-        tissues=(Tissue.STOMACH_WALL, content),
-        organ=Organ.STOMACH,
-        ripple=1.5,
-        gas_above=gas,
-        free=(Organ.SPLEEN, Organ.LIVER, Organ.BOWEL),
-        step=9.0,
-    )
-    person.facts["stomach_filling"] = float(full)
-
-
-def build_duodenum(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
-    """Bulb, descending part along the head, horizontal part below it, ascending part to the jejunum."""
-    rng = person.stream("duodenum")
-    head, low = plan.line[1], plan.line[0]
-    radii = np.array([9.5, 10.5, 11, 11.5, 11, 9.5, 9, 9.5]) * rng.uniform(0.8, 1.2)
-    beside = head[0] + plan.radii[1] + radii[3] - 3
-    bottom = min(low[2] - plan.radii[0] - radii[5] + 4, head[2] - 22)
-    points = np.array(
-        [
-            [34, 42, 6],
-            [50, 28, 8],
-            [beside, head[1] + 8, head[2] + 12],
-            [beside, head[1] - 4, head[2] - 14],
-            [head[0] + 12, head[1] - 12, bottom - 2],
-            [head[0] - 18, -8, bottom],
-            [-16, -6, bottom + rng.uniform(0, 10)],
-            [-34 + rng.normal(0, 5), 8, min(plan.line[4][2] - 22, -14) + rng.normal(0, 4)],
-        ]
-    )
-    points = plan.settle(points, radii, overlap=rng.uniform(1.5, 3), pull=12.0)
-    gas = float(head[1] + rng.uniform(0, 10)) if rng.uniform() < 0.35 else None
-    _hollow(
-        canvas,
-        points,
-        radii,
-        wall=rng.uniform(2.4, 3.4),
-        tissues=(Tissue.DUODENUM_WALL, Tissue.DUODENUM_CONTENT),
-        organ=Organ.DUODENUM,
-        ripple=1.3,
-        gas_above=gas,
-        free=(Organ.BOWEL, Organ.LIVER, Organ.GALLBLADDER),
-    )
+__all__ = ["build_bladder", "build_colon", "build_small_bowel"]
 
 
 def build_colon(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
@@ -163,7 +48,7 @@ def build_colon(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     content = Tissue.FAECES if rng.uniform() < 0.75 else Tissue.BOWEL_CONTENT
     bubbles = rng.uniform(0.4, 1.2) if rng.uniform() < person.traits.loaded_colon else 1.8
     gas = front - 20 + rng.uniform(-4, 14) if rng.uniform() < 0.8 else None
-    _hollow(
+    paint_hollow(
         canvas,
         curve,
         radius,
@@ -179,8 +64,6 @@ def build_colon(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
 
 def _haustra(path: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sample the colon every 7 mm and pinch it every 32 mm."""
-    from pancreas_ssl.phantom.geometry import resample
-
     curve, radius = resample(path, radii, 7.0)
     return curve, radius * (1 + 0.13 * np.sin(np.arange(len(curve)) * 7.0 * 2 * np.pi / 32))
 
@@ -213,7 +96,7 @@ def build_small_bowel(canvas: Canvas, person: Person, plan: PancreasPlan) -> Non
         if contrast and draw < 0.6:
             content = Tissue.BOWEL_CONTRAST
         gas = start[1] + rng.uniform(-2, 6) if rng.uniform() < 0.12 else None
-        _hollow(
+        paint_hollow(
             canvas,
             points,
             radius,

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import label
 
-from pancreas_ssl.phantom.geometry import Canvas, Solid, resample
+from pancreas_ssl.phantom.canvas import Canvas
+from pancreas_ssl.phantom.geometry import Solid, resample
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 from pancreas_ssl.phantom.traits import COURSES, Person
 

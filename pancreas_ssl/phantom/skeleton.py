@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pancreas_ssl.phantom.geometry import Canvas, Solid
+from pancreas_ssl.phantom.canvas import Canvas
+from pancreas_ssl.phantom.geometry import Solid
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 from pancreas_ssl.phantom.traits import Person
 from pancreas_ssl.phantom.trunk import CENTRE_Y, POWER, outline

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pancreas_ssl.phantom.geometry import FAR, Canvas
+from pancreas_ssl.phantom.canvas import Canvas
+from pancreas_ssl.phantom.geometry import FAR
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 from pancreas_ssl.phantom.traits import Person
 
@@ -32,7 +33,8 @@ def build_liver(canvas: Canvas, person: Person) -> None:
         turn=(0, rng.normal(-12, 5), -8),
     )
     caudate = canvas.ellipsoid((25, -22, 60 + long * 0.3), (21, 22, 30), turn=(0, 0, 20))
-    for lobe in (right, left, caudate):
+    dome = canvas.ellipsoid((74, -4, 92), (60, 74, 52))  # up to the diaphragm, which cuts it
+    for lobe in (right, dome, left, caudate):
         if lobe is not None:
             box, sd = lobe
             surface = sd + canvas.noise("soft", box.slices) * np.float32(2.0)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Float32
 
-from pancreas_ssl.phantom.geometry import Canvas
+from pancreas_ssl.phantom.canvas import Canvas
 from pancreas_ssl.phantom.noise import read_lattice, spline_weights
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 from pancreas_ssl.phantom.traits import Person

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pancreas_ssl.phantom.geometry import Canvas
+from pancreas_ssl.phantom.canvas import Canvas
 from pancreas_ssl.phantom.pancreas import PancreasPlan
 from pancreas_ssl.phantom.skeleton import spine_y
 from pancreas_ssl.phantom.tissues import Organ, Tissue

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pancreas_ssl.phantom.geometry import FAR, Canvas, Pose, resample, rotation
+from pancreas_ssl.phantom.canvas import Canvas
+from pancreas_ssl.phantom.geometry import FAR, Pose, resample, rotation
 from pancreas_ssl.phantom.noise import Noise, spline_weights
 
 UPRIGHT = Pose(np.eye(3), np.ones(3), np.zeros(3))
