@@ -12,14 +12,14 @@ from pancreas_ssl.devices import describe, resolve_device
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import atomic_path, make_folder
 from pancreas_ssl.inference.predict import predict_volume
+from pancreas_ssl.inference.scans import NIFTI, case_name, find_scans
 from pancreas_ssl.inference.weights import Model, load_weights
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["find_scans", "predict_path"]
+__all__ = ["predict_path"]
 
-NIFTI = (".nii.gz", ".nii")
 TABLE = "predictions.csv"
 COLUMNS = ["case", "volume_ml", "seconds", "status", "message", "mask", "weights"]
 USUAL_ML = (15.0, 250.0)  # adult pancreases; outside, the mask deserves a look
@@ -67,9 +67,11 @@ def predict_path(
 
     ct, out = Path(ct), Path(out)
     uncertainty = Path(uncertainty) if uncertainty is not None else None
+    if not ct.exists():
+        raise InputError(f"expected a CT at {ct}, there is no such file or folder; check the name")
     resolve_device(device)
     many = ct.is_dir() and not has_dicom(ct)
-    scans = find_scans(ct) if many else {_case_name(ct): ct}
+    scans = find_scans(ct) if many else {case_name(ct): ct}
     many = many and scans != {ct.name: ct}  # a single series in nested folders is one scan
     _check_places(ct, out, uncertainty, many)
     model = weights if isinstance(weights, Model) else load_weights(weights)
@@ -81,7 +83,7 @@ def predict_path(
 
     options = {"device": device, "largest": largest, "overlap": overlap}
     if not many:
-        row = _segment(_case_name(ct), ct, out, uncertainty, model, options) | {"weights": made_by}
+        row = _segment(case_name(ct), ct, out, uncertainty, model, options) | {"weights": made_by}
         return pd.DataFrame([row], columns=COLUMNS)
     before, rows = _earlier(out / TABLE), []
     for number, (case, scan) in enumerate(scans.items(), 1):
@@ -89,52 +91,11 @@ def predict_path(
         entropy = uncertainty / f"{case}_uncertainty.nii.gz" if uncertainty else None
         row = _skip(case, mask, entropy, made_by, before) or _try(case, scan, mask, entropy, model, options)
         rows.append(row | {"weights": made_by})
-        todo = [dict(before[name], status="waiting") for name in list(scans)[number:] if name in before]
+        todo = [before[name] for name in list(scans)[number:] if name in before]
         _write_table(out / TABLE, rows + todo)
         if progress:
             print(f"{number}/{len(scans)} {case}: {row['status']} {row['message']}".rstrip(), flush=True)
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def find_scans(folder: str | Path) -> dict[str, Path]:
-    """Case names and scans directly in a folder, by name: NIfTI files, DICOM sub-folders, `<case>/image.nii.gz`.
-
-    Raises:
-        InputError: none found, or two of one name.
-    """
-    folder, scans = Path(folder), {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            images = [path / f"image{suffix}" for suffix in NIFTI if (path / f"image{suffix}").is_file()]
-            scan = images[0] if images else path if _holds_dicom(path) else None
-        else:
-            scan = path if path.name.lower().endswith(NIFTI) else None
-        if scan is None:
-            continue
-        case = _case_name(path)
-        if case in scans:
-            raise InputError(
-                f"expected one scan per case name, {scans[case].name} and {path.name} in {folder} are both {case}; "
-                f"rename one of them"
-            )
-        scans[case] = scan
-    if not scans:
-        raise InputError(
-            f"expected a CT or a folder of CTs, {folder} holds no NIfTI file and no DICOM series; name another folder"
-        )
-    return scans
-
-
-def _holds_dicom(folder: Path) -> bool:
-    return has_dicom(folder) or any(has_dicom(path) for path in sorted(folder.rglob("*")) if path.is_dir())
-
-
-def _case_name(path: Path) -> str:
-    name = path.resolve().name
-    suffix = next((s for s in NIFTI if name.lower().endswith(s) and not path.is_dir()), "")
-    return name[: len(name) - len(suffix)]
 
 
 def _check_places(ct: Path, out: Path, uncertainty: Path | None, many: bool) -> None:
@@ -169,7 +130,8 @@ def _segment(
     check_image(volume)
     prediction = predict_volume(model, volume, **options)
     if entropy is not None:
-        write_on_original(entropy, prediction.entropy, volume)
+        # Steps of 2^-12 bits are far below what the map means, and a third of the size when compressed.
+        write_on_original(entropy, np.rint(prediction.entropy * 4096) / np.float32(4096), volume)
     try:
         write_on_original(mask, prediction.mask, volume)
     except BaseException:
@@ -205,8 +167,8 @@ def _skip(case: str, mask: Path, entropy: Path | None, made_by: str, before: dic
     if not mask.is_file() or (entropy is not None and not entropy.is_file()):
         return None
     earlier = before.get(case)
-    if earlier is not None and earlier["status"] != "failed":
-        if earlier["weights"] != made_by:
+    if earlier is not None:
+        if earlier["weights"] != made_by or earlier["status"] == "failed":
             return None
         return earlier | {"status": "skipped", "message": _remark(earlier["volume_ml"])}
     ml = _volume_of(mask)

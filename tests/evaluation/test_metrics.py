@@ -196,7 +196,7 @@ def test_files_on_other_grids_are_refused(tmp_path):
     label = write(tmp_path / "label.nii.gz", mask, np.eye(4))
     moved = np.eye(4)
     moved[:3, 3] = 20.0
-    with pytest.raises(InputError, match="grid.*place"):
+    with pytest.raises(InputError, match="moved.nii.gz has .*20.0"):
         evaluate_files(write(tmp_path / "moved.nii.gz", mask, moved), label)
     with pytest.raises(InputError, match="shape"):
         evaluate_files(write(tmp_path / "small.nii.gz", mask[:20].copy(), np.eye(4)), label)

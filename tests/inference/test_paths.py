@@ -10,6 +10,7 @@ import pytest
 
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.inference import paths, predict_path
+from pancreas_ssl.inference.scans import find_scans
 
 from .helpers import write_scan
 
@@ -38,6 +39,18 @@ def test_mask_and_uncertainty_on_the_files_own_grid(tmp_path, threshold, affine)
     row = table.iloc[0]
     assert list(table.columns) == paths.COLUMNS and (row["case"], row["status"]) == ("ct", "done")
     assert row["volume_ml"] == pytest.approx(found.sum() * 1.5 * 1.5 * 2.5 / 1000, rel=1e-3)
+
+
+def test_scans_of_a_folder_in_order(tmp_path, real_folder):
+    series = tmp_path / "b_series" / "study" / "1"
+    series.parent.mkdir(parents=True)
+    series.symlink_to(real_folder / "totalseg_dicom", target_is_directory=True)
+    (tmp_path / "empty").mkdir()
+    for name in ("a.nii", "c.nii.gz", ".hidden.nii.gz"):
+        (tmp_path / name).write_bytes(b"")
+    assert list(find_scans(tmp_path).items()) == [
+        ("a", tmp_path / "a.nii"), ("b_series", tmp_path / "b_series"), ("c", tmp_path / "c.nii.gz")
+    ]  # fmt: skip
 
 
 def test_dicom_series(tmp_path, threshold, real_folder):
@@ -100,6 +113,26 @@ def test_interrupted_folder_keeps_what_is_done(tmp_path, threshold, monkeypatch)
     assert table["status"].tolist() == ["skipped", "done", "done"] and table["volume_ml"].notna().all()
 
 
+def test_a_failed_retry_does_not_pass_an_older_mask_off_as_its_own(tmp_path, threshold, monkeypatch):
+    ct, out = tmp_path / "ct", tmp_path / "out"
+    ct.mkdir()
+    write_scan(ct / "a.nii.gz")
+    predict_path(ct, out, threshold, device="cpu", progress=False)
+
+    def broken(*args, **kwargs):
+        raise ValueError("numbers ran away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(paths, "predict_volume", broken)
+        table = predict_path(ct, out, threshold, device="cpu", largest=False, progress=False)
+        assert (
+            table["status"].tolist() == ["failed"] and table["message"][0] == "ValueError: numbers ran away"
+        )
+    assert (
+        predict_path(ct, out, threshold, device="cpu", largest=False, progress=False)["status"][0] == "done"
+    )
+
+
 def test_other_settings_make_the_masks_again(tmp_path, threshold):
     ct, out = tmp_path / "ct", tmp_path / "out"
     ct.mkdir()
@@ -152,7 +185,7 @@ def test_bad_scans(tmp_path, threshold):
         with pytest.raises(InputError, match=match):
             predict_path(bad, out, threshold, device="cpu", progress=False)
 
-    refused("no such file")
+    refused("there is no such file")
     bad.write_bytes(scan.read_bytes()[:2000])
     refused("bad.nii.gz")
     voxels = np.asarray(nibabel.load(scan).dataobj)
