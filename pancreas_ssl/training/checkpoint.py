@@ -8,7 +8,7 @@ the step are all there is to keep.
 
 import pickle
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ class Checkpoint:
     ema: dict
     optimiser: dict
     history: list[dict] = field(default_factory=list)
+    losses: list = field(default_factory=list)  # of the steps since the last row of the history
     seconds: float = 0.0  # spent so far, all sittings together
 
 
@@ -96,10 +97,3 @@ def remove_leftovers(folder: str | Path) -> None:
     """Clear away what a killed process had begun to write."""
     for leftover in Path(folder).glob(".partial-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-
-
-def describe(checkpoint: Checkpoint) -> dict:
-    """The small part of a state, for run records."""
-    return {
-        k: v for k, v in asdict(checkpoint).items() if k not in ("network", "ema", "optimiser", "history")
-    }

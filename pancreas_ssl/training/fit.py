@@ -17,14 +17,15 @@ from pancreas_ssl import devices
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import make_folder
-from pancreas_ssl.network import SegmentationNetwork, space_to_depth
+from pancreas_ssl.network import SegmentationNetwork
 from pancreas_ssl.training import checkpoint as states
 from pancreas_ssl.training.held_out import held_out_dice
 from pancreas_ssl.training.launching import StopKey, accelerated
 from pancreas_ssl.training.memory import check_memory, peak_memory
-from pancreas_ssl.training.patches import Patches, keyed
+from pancreas_ssl.training.patches import Patches
 from pancreas_ssl.training.progress import Progress, duration
 from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.training.step import moving_average, optimise, segmentation_loss
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Fitted", "cases_digest", "fit", "segmentation_loss"]
 
 LOG_EVERY = 10  # steps between rows of the history
-PHASE_KEY = 2**32 - 1  # sample number reserved for the draws that a whole step shares
 
 
 @dataclass
@@ -48,26 +48,6 @@ class Fitted:
     precision: str
     step: int
     cases: str  # digest of the training cases
-
-
-def segmentation_loss(recipe: Recipe) -> Callable[[Tensor, Tensor], Tensor]:
-    r"""`dice_weight * (1 - Dice) + cross_entropy_weight * CE`, MONAI's DiceCELoss.
-
-    Dice = (2 \sum p l) / (\sum p + \sum l) over the whole batch and without the background, so that a patch without
-    pancreas adds its false positives and no jump of its own.
-
-    Shapes: logits (B, classes, ...) and labels (B, 1, ...) -> scalar.
-    """
-    from monai.losses import DiceCELoss
-
-    return DiceCELoss(
-        include_background=False,
-        to_onehot_y=True,
-        softmax=True,
-        batch=True,
-        lambda_dice=recipe.dice_weight,
-        lambda_ce=recipe.cross_entropy_weight,
-    )
 
 
 def cases_digest(cases: Sequence[Prepared]) -> str:
@@ -123,72 +103,70 @@ def fit(
     where = devices.resolve_device(device)
     plan = devices.plan(where, state.precision if state else recipe.precision)
     channels_last = state.channels_last if state else plan.channels_last
-    patches = Patches(train, recipe, where)
     volumes = sum(case.image.nbytes + case.label.nbytes for case in train) if where.type == "cuda" else 0
     needed = check_memory(recipe, where, volumes, plan.precision)
     if progress:
-        print(f"{devices.describe(where, plan.precision)}; memory needed: about {needed}", flush=True)
+        words = devices.describe(where, state.precision if state else recipe.precision)
+        print(f"{words}; memory needed: about {needed}", flush=True)
 
-    loss_of = segmentation_loss(recipe)
-    with accelerated(where, plan.precision) as accelerator, torch.random.fork_rng():
-        network = SegmentationNetwork(**recipe.network_config(), seed=recipe.seed).to(accelerator.device)
+    loss_of, forked = segmentation_loss(recipe), [where] if where.type == "cuda" else []
+    with accelerated(where, plan.precision) as accelerator, torch.random.fork_rng(devices=forked):
+        where, main = accelerator.device, accelerator.is_main_process
+        patches = Patches(train, recipe, where)
+        network = SegmentationNetwork(**recipe.network_config(), seed=recipe.seed).to(where).train()
         if channels_last:
             network = network.to(memory_format=torch.channels_last_3d)
-        ema = AveragedModel(network, multi_avg_fn=_moving_average(recipe.ema_decay))
+        ema = AveragedModel(network, multi_avg_fn=moving_average(recipe.ema_decay))
         optimiser = torch.optim.AdamW(
-            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
         )
-        step, history, before = 0, [], 0.0
+        step, history, losses, before = 0, [], [], 0.0
         if state:
             network.load_state_dict(state.network)
             ema.load_state_dict(state.ema)
             optimiser.load_state_dict(state.optimiser)
-            step, history, before = state.step, state.history, state.seconds
-        model, optimiser = accelerator.prepare(network.train(), optimiser)
+            step, history, losses, before = state.step, state.history, state.losses, state.seconds
+        model, optimiser = accelerator.prepare(network, optimiser)
         start = saved = time.perf_counter()
         last = min(recipe.steps, stop_at if stop_at is not None else recipe.steps)
-        losses: list[Tensor] = []
+
+        def seconds() -> float:
+            return before + time.perf_counter() - start
 
         def write() -> None:
-            if out is not None and accelerator.is_main_process:
-                states.save_checkpoint(
-                    out,
-                    states.Checkpoint(
-                        step=step,
-                        recipe=recipe.to_dict(),
-                        cases=digest,
-                        precision=plan.precision,
-                        channels_last=channels_last,
-                        network=accelerator.unwrap_model(model).state_dict(),
-                        ema=ema.state_dict(),
-                        optimiser=optimiser.state_dict(),
-                        history=history,
-                        seconds=before + time.perf_counter() - start,
-                    ),
+            if out is not None and main:
+                now = states.Checkpoint(
+                    step=step,
+                    recipe=recipe.to_dict(),
+                    cases=digest,
+                    precision=plan.precision,
+                    channels_last=channels_last,
+                    network=accelerator.unwrap_model(model).state_dict(),
+                    ema=ema.state_dict(),
+                    optimiser=optimiser.state_dict(),
+                    history=history,
+                    losses=losses,
+                    seconds=seconds(),
                 )
+                states.save_checkpoint(out, now)
 
-        with StopKey() as stop, Progress(recipe.steps, step, progress and accelerator.is_main_process) as bar:
+        with StopKey() as stop, Progress(recipe.steps, step, progress and main) as bar:
             while step < last and not stop.pressed:
                 images, labels = patches(step, accelerator.process_index * recipe.batch)
-                images, labels = images.to(accelerator.device), labels.to(accelerator.device)
-                rate = recipe.learning_rate_at(step)
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
-                losses.append(_step(accelerator, model, optimiser, loss_of, images, labels, recipe, step))
+                losses.append(optimise(accelerator, model, optimiser, loss_of, images, labels, recipe, step))
                 ema.update_parameters(accelerator.unwrap_model(model))
                 step += 1
                 measure = step == last or recipe.evaluate_every and step % recipe.evaluate_every == 0
                 if step % LOG_EVERY == 0 or measure:
-                    row = _row(step, losses, rate, before + time.perf_counter() - start)
+                    history.append(_row(step, losses, recipe.learning_rate_at(step - 1), seconds()))
                     losses = []
                     if held_out and measure:
-                        scores = held_out_dice(
+                        dice = held_out_dice(
                             ema.module, held_out, recipe.patch, device=where, precision=plan.precision
                         )
-                        row["held_out_dice"] = float(np.mean(scores))
-                    history.append(row)
+                        history[-1]["held_out_dice"] = float(np.mean(dice))
                     if callback is not None:
-                        callback(row)
+                        callback(dict(history[-1]))
                     bar.update(step, _note(history))
                 due = checkpoint_every and step % checkpoint_every == 0
                 if due or step == last or time.perf_counter() - saved > checkpoint_seconds:
@@ -198,14 +176,14 @@ def fit(
                 write()
                 raise RunError(_interrupted(out, step, recipe.steps))
         network = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-        seconds = before + time.perf_counter() - start
-    if progress:
-        print(f"trained {step} steps in {duration(seconds)}, {_note(history)}", flush=True)
+        spent = seconds()
+    if progress and main:
+        print(f"trained {step} steps in {duration(spent)}, {_note(history)}", flush=True)
     return Fitted(
         network=network.eval(),
         ema=copy.deepcopy(ema.module).eval(),
         history=_frame(history),
-        seconds=seconds,
+        seconds=spent,
         peak_memory=peak_memory(where),
         device=str(where),
         precision=plan.precision,
@@ -231,34 +209,6 @@ def _earlier(out, recipe: Recipe, digest: str, resume: bool) -> states.Checkpoin
     return None
 
 
-def _step(accelerator, model, optimiser, loss_of, images, labels, recipe: Recipe, step: int) -> Tensor:
-    """One optimiser step; returns the loss without waiting for it."""
-    rng = keyed(recipe.seed, step, PHASE_KEY)
-    phases = sorted(rng.permutation(8)[: recipe.phases].tolist())
-    if recipe.dropout > 0:
-        torch.manual_seed(int(rng.integers(2**62)))
-    logits = model(images, phases=phases)
-    folded = space_to_depth(labels)[:, None, phases]
-    loss = loss_of(logits.flatten(2, 3), folded.flatten(2, 3))
-    optimiser.zero_grad()
-    accelerator.backward(loss)
-    accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
-    optimiser.step()
-    return loss.detach()
-
-
-def _moving_average(decay: float):
-    """`ema <- d ema + (1 - d) weights`, with d rising from 0.1 to `decay`: early steps are soon forgotten."""
-
-    def average(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        n = int(count)
-        weight = 1 - min(decay, (1 + n) / (10 + n))
-        for old, new in zip(averaged, current, strict=True):
-            old.lerp_(new, weight)
-
-    return average
-
-
 def _row(step: int, losses: list[Tensor], rate: float, seconds: float) -> dict:
     loss = float(torch.stack(losses).mean())
     if not np.isfinite(loss):
@@ -270,7 +220,6 @@ def _row(step: int, losses: list[Tensor], rate: float, seconds: float) -> dict:
         "loss": loss,
         "learning_rate": rate,
         "seconds": seconds,
-        "held_out_dice": float("nan"),
     }
 
 
@@ -278,7 +227,7 @@ def _note(history: list[dict]) -> str:
     """Latest loss and latest held-out Dice in words."""
     if not history:
         return ""
-    dice = [row["held_out_dice"] for row in history if np.isfinite(row["held_out_dice"])]
+    dice = [row["held_out_dice"] for row in history if "held_out_dice" in row]
     return f"loss {history[-1]['loss']:.3f}" + (f", held-out Dice {dice[-1]:.3f}" if dice else "")
 
 

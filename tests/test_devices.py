@@ -1,0 +1,88 @@
+"""Devices: names become devices or sentences; the probe is measured once, kept, and said in words."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pancreas_ssl import devices
+from pancreas_ssl.errors import InputError
+
+
+@pytest.fixture
+def fresh(cache):
+    """No plan remembered, in this process or on disk."""
+    devices._plan.cache_clear()
+    yield cache
+    devices._plan.cache_clear()
+
+
+def test_auto_is_a_card_if_there_is_one():
+    assert devices.resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert devices.resolve_device("cpu") == torch.device("cpu") == devices.resolve_device(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "banana", "meta"])
+def test_a_missing_device_gets_a_sentence(name):
+    with pytest.raises(InputError, match=name):
+        devices.resolve_device(name)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a card")
+def test_a_named_card_that_is_missing_is_not_replaced_by_the_processor():
+    with pytest.raises(InputError, match="no CUDA device; use 'auto' or 'cpu'"):
+        devices.resolve_device("cuda")
+
+
+def test_an_unknown_precision_gets_a_sentence(fresh):
+    with pytest.raises(InputError, match="auto, fp32, bf16"):
+        devices.plan("cpu", "fp16")
+
+
+def test_the_probe_runs_once_and_is_remembered_on_disk(fresh, monkeypatch):
+    first = devices.plan("cpu")
+    assert first.precision in ("fp32", "bf16") and set(first.seconds) >= {"fp32 channels-last"}
+    assert len(json.loads((fresh / "devices.json").read_text())) == 1
+    monkeypatch.setattr(devices, "_measure", lambda device: pytest.fail("measured again"))
+    assert devices.plan("cpu") is first
+    devices._plan.cache_clear()
+    assert devices.plan("cpu") == first
+
+
+def test_a_damaged_cache_file_is_measured_anew(fresh, monkeypatch):
+    monkeypatch.setattr(devices, "_measure", lambda device: FAST_BF16)
+    fresh.mkdir()
+    (fresh / "devices.json").write_text('{"x": 3')
+    assert devices.choose_precision("cpu") == "bf16"
+
+
+SLOW_BF16 = {
+    "fp32 channels-last": 0.1,
+    "fp32 contiguous": 0.11,
+    "bf16 channels-last": 0.3,
+    "bf16 contiguous": 0.09,
+}
+FAST_BF16 = {**SLOW_BF16, "bf16 channels-last": 0.04, "bf16 contiguous": 0.06}
+NO_BF16 = {k: v for k, v in SLOW_BF16.items() if k.startswith("fp32")}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted", "precision", "channels_last", "words"),
+    [
+        (FAST_BF16, "auto", "bf16", True, "bfloat16 is 2.5 times as fast"),
+        (SLOW_BF16, "auto", "fp32", True, "bfloat16 is 1.1 times as fast"),
+        (SLOW_BF16, "bf16", "bf16", False, "as asked for"),
+        (FAST_BF16, "fp32", "fp32", True, "as asked for"),
+        (NO_BF16, "auto", "fp32", True, "no bfloat16"),
+        ({**SLOW_BF16, "fp32 contiguous": 0.05}, "fp32", "fp32", False, "as asked for"),
+    ],
+)
+def test_a_change_must_pay(fresh, monkeypatch, seconds, wanted, precision, channels_last, words):
+    monkeypatch.setattr(devices, "_measure", lambda device: seconds)
+    chosen = devices.plan("cpu", wanted)
+    assert (chosen.precision, chosen.channels_last) == (precision, channels_last)
+    sentence = devices.describe("cpu", wanted)
+    numbers = "float32" if precision == "fp32" else "bfloat16"
+    assert words in sentence and f"), {numbers}, " in sentence
+    assert replace(chosen).seconds == seconds
