@@ -16,7 +16,7 @@ from pancreas_ssl.data.cards import Card, FolderAccess, GenerateAccess, PipAcces
 from pancreas_ssl.data.discovery import discover, locate
 from pancreas_ssl.errors import InputError
 
-__all__ = ["Case", "cache_dir", "cases", "data_digest", "fetch", "parse_source"]
+__all__ = ["Case", "cache_dir", "cases", "data_digest", "fetch", "fetched_folder", "parse_source"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,11 @@ def _wanted(card: Card, sources=None, splits=None, ids=None) -> list[tuple[str, 
     return rows
 
 
+def fetched_folder(card: Card) -> Path:
+    """Where the files of a `pip` card lie in the cache; a new version gets a new folder."""
+    return cache_dir() / f"{card.name}-{card.access.version}"
+
+
 def _folder(card: Card, root: str | Path | None) -> Path:
     """Where the card's files lie; only a user's folder must exist beforehand."""
     if isinstance(card.access, GenerateAccess):
@@ -108,7 +113,7 @@ def _folder(card: Card, root: str | Path | None) -> Path:
         name = f"{card.name}-{card.access.version}-{generator_version()}"
         return Path(root).expanduser() if root else cache_dir() / name
     if isinstance(card.access, PipAccess):
-        return Path(root).expanduser() if root else cache_dir() / f"{card.name}-{card.access.version}"
+        return Path(root).expanduser() if root else fetched_folder(card)
     chosen = root or card.access.root
     if not chosen:
         raise InputError(

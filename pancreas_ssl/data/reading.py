@@ -26,7 +26,7 @@ from pancreas_ssl.data.volume import Original, Volume, same_grid
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
 
-__all__ = ["read_image", "read_label", "write_on_original"]
+__all__ = ["grid_difference", "read_image", "read_label", "write_on_original"]
 
 _BROKEN = (EOFError, OSError, ValueError, zlib.error, gzip.BadGzipFile)
 
@@ -165,24 +165,32 @@ def read_label(
             )
     mask = np.isin(array, values) if len(values) > 1 else array == values[0]
     volume = _to_ras(mask.view(np.uint8), _original(image, path))
-    if like is not None and not same_grid(volume.shape, volume.affine, like.shape, like.affine):
-        raise InputError(_grid_sentence(path, volume, like))
+    if like is not None and (difference := grid_difference(volume, like)):
+        raise InputError(difference)
     if not empty_ok and not volume.array.any():
         wanted = " or ".join(map(str, values))
         raise InputError(f"expected a pancreas (label value {wanted}), {path} holds none; check label_values")
     return volume
 
 
-def _grid_sentence(path: Path, label: Volume, image: Volume) -> str:
-    if label.shape != image.shape:
-        what, ours, theirs = "shape", label.shape, image.shape
-    else:
-        corner = tuple(np.round(label.affine[:3, 3], 1).tolist())
-        what, ours, theirs = "place", corner, tuple(np.round(image.affine[:3, 3], 1).tolist())
-        if label.spacing != image.spacing:
-            what, ours, theirs = "spacing", label.spacing, image.spacing
-    name = image.original.path if image.original else "its image"
-    return f"expected the label on the image's grid, {path} has {what} {ours} where {name} has {theirs}; resample it"
+def grid_difference(label: Volume, image: Volume) -> str | None:
+    """A sentence on how two grids differ in shape, spacing or place; None where they agree."""
+    if same_grid(label.shape, label.affine, image.shape, image.affine):
+        return None
+    what, ours, theirs = "shape", label.shape, image.shape
+    if label.shape == image.shape:
+        what, ours, theirs = "spacing", label.spacing, image.spacing
+    if ours == theirs:
+        what = "origin"
+        ours, theirs = (tuple(np.round(v.affine[:3, 3], 1).tolist()) for v in (label, image))
+    if ours == theirs:
+        what = "axes"
+        ours, theirs = (np.round(v.affine[:3, :3], 3).tolist() for v in (label, image))
+    names = [v.original.path if v.original else "" for v in (label, image)]
+    return (
+        f"expected the label on the image's grid, {names[0] or 'the label'} has {what} {ours} where "
+        f"{names[1] or 'its image'} has {theirs}; resample it to the image"
+    )
 
 
 def write_on_original(path: str | Path, array: Shaped[np.ndarray, "X Y Z"], like: Volume) -> Path:

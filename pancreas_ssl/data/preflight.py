@@ -1,0 +1,192 @@
+"""Checks before anything is computed, because real data sets failed each of them: one table, one exit code.
+
+One case is in memory at a time; what stays is a few numbers per case, so hundreds of CTs pass in one go.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Num
+
+from pancreas_ssl.data.access import Case, cases, fetched_folder, parse_source
+from pancreas_ssl.data.cards import Card, Limits, load_card
+from pancreas_ssl.data.hounsfield import HUFacts, check_image
+from pancreas_ssl.data.label_checks import check_label, spread_under_flips
+from pancreas_ssl.data.reading import read_image
+from pancreas_ssl.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["check_image", "exit_code", "preflight", "spread_under_flips", "voxel_hash"]
+
+
+class Finding(NamedTuple):
+    """A row of the table."""
+
+    case: str
+    check: str
+    level: str
+    message: str
+
+
+def voxel_hash(array: Num[np.ndarray, "X Y Z"]) -> str:
+    """Digest of whole HU in RAS order: equal for one scan stored twice, whatever its file name, axes or compression."""
+    digest = hashlib.blake2b(str(array.shape).encode(), digest_size=16)
+    for k in range(array.shape[2]):
+        digest.update(np.clip(array[:, :, k], -32768, 32767).astype(np.int16).tobytes("F"))
+    return digest.hexdigest()
+
+
+def _hu(facts: HUFacts) -> tuple[str, str]:
+    air = "no air" if np.isnan(facts.air) else f"air at {facts.air:.0f}"
+    text = f"{facts.low:.0f} to {facts.high:.0f} HU, {air}, {facts.padding:.0%} padding left out"
+    if facts.high <= 700 and facts.low > -700 and facts.clipped > 0.02:
+        return "warning", f"{text}; the HU look clipped to a window"
+    return "ok", text
+
+
+def _check_case(case: Case, limits: Limits, hashes: dict[str, Case]) -> Iterator[tuple[str, str, str]]:
+    """(check, level, message) about one case; its voxels leave memory when this ends."""
+    digest = case.image.parent / "digest.json"
+    if digest.is_file():
+        from pancreas_ssl.data.generate import voxels_digest
+
+        try:
+            same = json.loads(digest.read_text()).get("voxels") == voxels_digest(case.image.parent)
+        except Exception as error:
+            yield (
+                "digest",
+                "error",
+                f"cannot be read ({error}); remove {case.image.parent}, it will be made again",
+            )
+            return
+        note = "as generated" if same else f"changed since; remove {case.image.parent}, it will be made again"
+        yield "digest", "ok" if same else "error", f"voxels {note}"
+    try:
+        image = read_image(case.image)
+    except InputError as error:
+        yield "reading", "error", str(error)
+        return
+    if not image.original.oriented:
+        yield "reading", "warning", "the file stores no orientation, so left and right are a guess"
+    else:
+        yield (
+            "reading",
+            "ok",
+            f"{'x'.join(map(str, image.original.shape))}, axes {''.join(image.original.orientation)}",
+        )
+    try:
+        yield "HU", *_hu(check_image(image))
+    except InputError as error:
+        yield "HU", "error", str(error)
+    low, high = limits.spacing_mm
+    spacing = " x ".join(f"{s:.3g}" for s in image.spacing)
+    fits = low <= min(image.spacing) and max(image.spacing) <= high
+    aside = "" if fits else f", outside {low:g} to {high:g} mm"
+    yield "spacing", "ok" if fits else "error", f"{spacing} mm{aside}"
+    twin = hashes.setdefault(voxel_hash(image.array), case)
+    if twin is case:
+        yield "duplicate", "ok", "no earlier case has the same voxels"
+    else:
+        sides = f" (in {twin.split} and {case.split})" if twin.split != case.split else ""
+        yield (
+            "duplicate",
+            "error",
+            f"the same voxels as case {twin.id} of {twin.source}{sides}; keep one of them",
+        )
+    yield from check_label(case, image, limits)
+
+
+def _check_patients(listed: list[Case]) -> Iterator[Finding]:
+    """A patient on two sides of a split would let a model be tested on someone it learned from."""
+    sides: dict[tuple[str, str], dict[str, str]] = {}
+    for case in listed:
+        side = f"{case.source}/{case.split}" if case.split else case.source
+        sides.setdefault((case.card, case.patient), {}).setdefault(side, case.id)
+    torn = {patient: where for (_, patient), where in sides.items() if len(where) > 1}
+    for patient, where in torn.items():
+        text = ", ".join(f"{case_id} in {side}" for side, case_id in where.items())
+        yield Finding(
+            next(iter(where.values())), "split", "error", f"patient {patient} is on both sides: {text}"
+        )
+    if not torn:
+        yield Finding("all", "split", "ok", f"{len(sides)} patients, none in two splits")
+
+
+def preflight(
+    what: str | Path | Card | Iterable[Case], root: str | Path | None = None, progress: bool = True
+) -> "pandas.DataFrame":
+    """Check a card (by name, path or object) or a list of cases.
+
+    Checks: digest of made and fetched files, readable 3D image, HU (padding not taken for air), spacing limits of
+    the card, duplicates by voxel hash, label values, label grid, pancreas volume (15 to 250 mL unless the card says
+    otherwise), pancreas at the border, orientation (soft tissue under the label, less spread than under its seven
+    mirror images), no patient in two splits.
+
+    Returns:
+        A table with the columns case, check, level ("ok", "warning" or "error") and message.
+
+    Example:
+        >>> table = preflight("lidc_idri_0001")    # doctest: +SKIP
+        >>> exit_code(table)                       # doctest: +SKIP
+        0
+    """
+    import pandas
+
+    given = isinstance(what, str | Path | Card)
+    listed = cases(what, root=root) if given else list(what)
+    cards = {what.name: what} if isinstance(what, Card) else {}
+    rows, hashes = [], {}
+    for case in _tracked(listed, progress):
+        if case.card not in cards:
+            cards[case.card] = _card_of(what if given else case.card)
+        card = cards[case.card]
+        limits = card.limits if card else Limits()
+        rows += [Finding(case.id, *finding) for finding in _check_case(case, limits, hashes)]
+    for name in sorted({case.card for case in listed}):
+        rows += _check_wheel(cards[name], next(c for c in listed if c.card == name), root)
+    rows += _check_patients(listed)
+    return pandas.DataFrame(rows, columns=Finding._fields)
+
+
+def exit_code(table: "pandas.DataFrame") -> int:
+    """1 where a check found an error, else 0; warnings do not count."""
+    return int((table["level"] == "error").any())
+
+
+def _card_of(name: str | Path) -> Card | None:
+    try:
+        return load_card(parse_source(name)[0])
+    except InputError:  # cases of a card that lies elsewhere: the usual limits hold
+        return None
+
+
+def _check_wheel(card: Card | None, case: Case, root: str | Path | None) -> list[Finding]:
+    if card is None or card.access.method != "pip" or root is not None:
+        return []
+    from pancreas_ssl.data.wheel import members_intact
+
+    folder = fetched_folder(card)
+    intact = members_intact(card.access, folder)
+    note = (
+        "files are those of the card"
+        if intact
+        else f"files differ from the card's sha256; remove {folder}, fetch"
+    )
+    return [Finding(case.id, "digest", "ok" if intact else "error", note)]
+
+
+def _tracked(listed: list[Case], progress: bool) -> Iterable[Case]:
+    """A bar in a terminal when there are more than a few cases."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    if not progress or len(listed) < 4 or not console.is_terminal:
+        return listed
+    return track(listed, description="preflight", console=console, transient=True)
