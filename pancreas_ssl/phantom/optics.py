@@ -144,7 +144,7 @@ def output_axis(
 
 def average_axis(hu: Float[np.ndarray, "X Y Z"], axis: int, taps) -> Float[np.ndarray, "..."]:
     """Weighted means along one axis, as `output_axis` lays them out."""
-    moved = np.moveaxis(hu, axis, 0)
+    moved = np.ascontiguousarray(np.moveaxis(hu, axis, 0))
     out = np.zeros((len(taps), *moved.shape[1:]), dtype=np.float32)
     for row, (span, weights) in zip(out, taps, strict=True):
         for j, w in zip(range(span.start, span.stop), weights, strict=True):
@@ -154,7 +154,7 @@ def average_axis(hu: Float[np.ndarray, "X Y Z"], axis: int, taps) -> Float[np.nd
 
 def majority_axis(labels: UInt8[np.ndarray, "X Y Z"], axis: int, taps) -> UInt8[np.ndarray, "..."]:
     """The label that holds most of each output voxel's width; of equals, the first along the axis."""
-    moved = np.moveaxis(labels, axis, 0)
+    moved = np.ascontiguousarray(np.moveaxis(labels, axis, 0))
     out = np.empty((len(taps), *moved.shape[1:]), dtype=labels.dtype)
     for row, (span, weights) in zip(out, taps, strict=True):
         candidates = [moved[j] for j in range(span.start, span.stop)]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.phantom.anatomy import Grid
@@ -14,6 +15,16 @@ from pancreas_ssl.phantom.cohort import (
     write_case,
 )
 from pancreas_ssl.phantom.tissues import Organ
+
+SOLID_ORGANS = (
+    Organ.PANCREAS,
+    Organ.LIVER,
+    Organ.SPLEEN,
+    Organ.KIDNEY,
+    Organ.ARTERY,
+    Organ.VENA_CAVA,
+    Organ.GALLBLADDER,
+)
 
 
 def test_no_two_cohorts_share_a_patient():
@@ -38,6 +49,26 @@ def test_same_patient_under_another_scanner():
     assert not np.array_equal(make_case("D", 0, coarse)[1].tissue, same.tissue)
     with pytest.raises(InputError, match="source among"):
         make_case("Q", 0)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_organs_of_a_patient_measure_what_was_drawn(source):
+    """Interior: two voxels in; expected: the drawn HU of the tissues found there (fat lobules, vessels, medulla)."""
+    case, anatomy = make_case(source, 0)
+    gain, offset = case.calibration
+    hu = (case.image - offset) / gain
+    drawn = np.array([case.profile.get(t, 0.0) for t in range(256)])
+    seen = 0
+    for organ in SOLID_ORGANS:
+        depth = 1 if organ in (Organ.PANCREAS, Organ.ARTERY) else 2
+        core = binary_erosion(case.organ == organ, np.ones((3, 3, 3)), iterations=depth)
+        if core.sum() >= 60:
+            seen += 1
+            assert abs(hu[core].mean() - drawn[case.tissue[core]].mean()) < 8, organ.name
+    assert seen >= 4
+    assert case.label.sum() * np.prod(case.spacing) == pytest.approx(
+        (anatomy.organ == Organ.PANCREAS).sum() * np.prod(SOURCES[source].grid.spacing), rel=0.1
+    )
 
 
 def test_written_twice_the_same(tmp_path):
