@@ -216,7 +216,12 @@ def test_train_passes_its_options_on(monkeypatch, tmp_path):
     monkeypatch.setattr("pancreas_ssl.training.command.run_training", lambda **how: asked.update(how))
     assert main(["train", "--steps", "5", "--out", str(tmp_path), "--resume"]) == 0
     assert asked["source"] == "phantom/A" and asked["steps"] == 5 and asked["out"] == tmp_path
-    assert asked["resume"] is True and asked["seed"] == 0 and asked["device"] == "auto"
+    assert (
+        asked["arm"] == "supervised"
+        and asked["resume"] is True
+        and asked["seed"] == 0
+        and asked["device"] == "auto"
+    )
 
 
 @pytest.mark.parametrize(("state", "code"), [("done", 0), ("failed", 1)])

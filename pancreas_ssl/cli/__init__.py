@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a check or a run failed, 2 bad input or usage. A failure i
 
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 import typer
@@ -46,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        app(args=arguments, prog_name="pancreas-ssl")
+        with warnings.catch_warnings():
+            if not debug:  # what libraries tell programmers about their next version
+                warnings.simplefilter("ignore", FutureWarning)
+                warnings.simplefilter("ignore", DeprecationWarning)
+            app(args=arguments, prog_name="pancreas-ssl")
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else int(finished.code is not None)
     except InputError as error:

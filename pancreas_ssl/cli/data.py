@@ -118,7 +118,10 @@ def check(card: Card, root: Root = None) -> None:
     Console().print(table)
     counts = findings["level"].value_counts()
     errors, warnings = int(counts.get("error", 0)), int(counts.get("warning", 0))
-    print(f"{len(findings)} checks, {errors} errors, {warnings} warnings")
+    words = [
+        f"{count} {name}{'s' * (count != 1)}" for count, name in ((errors, "error"), (warnings, "warning"))
+    ]
+    print(f"{len(findings)} checks, {', '.join(words)}")
     if errors:
         raise typer.Exit(1)
 
