@@ -57,7 +57,7 @@ def build_spine(canvas: Canvas, person: Person) -> None:
         & (np.abs(x) > 14)
     )
     facet = ((np.abs(x) - 18) ** 2 + (y + 31) ** 2 < 81) & ((phase < 12) | (phase > 30))
-    bone = ((arch < 0) & knuckle) | blade | wing | facet
+    bone = (((arch < 0) & knuckle) | blade | wing | facet) & (canvas.fields["wall"][box.slices] < -1)
     canvas.paint(box, bone & above_sacrum, Tissue.CORTICAL_BONE, Organ.BONE)
     plate = (body < 0) & above_sacrum
     canvas.paint(box, plate, Tissue.CORTICAL_BONE, Organ.BONE)

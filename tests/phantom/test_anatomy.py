@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import label
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.phantom.anatomy import COURSES, Grid, Traits, make_anatomy
@@ -9,6 +10,7 @@ from pancreas_ssl.phantom.measures import contact_shares, measure_shape
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 
 SMALL = Grid((64, 52, 56), (6.0, 6.0, 6.0))
+MIDDLE = Grid((76, 56, 72))  # 3 mm, around the pancreas
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,11 @@ def test_most_tissues_occur(patient):
     rare = {Tissue.MASS, Tissue.BOWEL_CONTRAST, Tissue.STOMACH_CONTENT, Tissue.FAECES, Tissue.TABLE}
     seen = {Tissue(v) for v in np.unique(patient.tissue)}
     assert set(Tissue) - seen <= rare
+
+
+def test_nothing_floats_outside_the_body(patient):
+    _, pieces = label(~np.isin(patient.tissue, (Tissue.AIR, Tissue.TABLE)))
+    assert pieces == 1
 
 
 def test_organs_have_human_sizes():
@@ -89,7 +96,7 @@ def test_the_patient_does_not_depend_on_the_grid(patient):
 def test_masses_widen_the_duct_and_thin_the_tail():
     ill = Traits(mass_probability=1.0)
     for seed in (2, 7):
-        sick, well = make_anatomy(seed, ill), make_anatomy(seed)
+        sick, well = make_anatomy(seed, ill, MIDDLE), make_anatomy(seed, grid=MIDDLE)
         assert sick.facts["has_mass"] and not well.facts["has_mass"]
         inside = sick.tissue[sick.organ == Organ.PANCREAS]
         assert (inside == Tissue.MASS).sum() * 0.027 > 1.0
@@ -103,10 +110,10 @@ def test_traits_move_what_they_name():
     stout = make_anatomy(1, Traits(subcutaneous_fat=(32, 32), visceral_fat=(1, 1)), SMALL)
     fat = [np.isin(a.tissue, (Tissue.SUBCUTANEOUS_FAT, Tissue.VISCERAL_FAT)).sum() for a in (lean, stout)]
     assert fat[1] > 1.8 * fat[0]
-    fatty = make_anatomy(1, Traits(fat_infiltration=(0.4, 0.4))).facts
+    fatty = make_anatomy(1, Traits(fat_infiltration=(0.4, 0.4)), MIDDLE).facts
     assert fatty["pancreas_fat_fraction"] == pytest.approx(0.4, abs=0.08)
-    small = make_anatomy(1, Traits(atrophy=(1, 1))).facts["pancreas_volume_ml"]
-    assert small < 0.85 * make_anatomy(1, Traits(atrophy=(0, 0))).facts["pancreas_volume_ml"]
+    small = make_anatomy(1, Traits(atrophy=(1, 1)), MIDDLE).facts["pancreas_volume_ml"]
+    assert small < 0.85 * make_anatomy(1, Traits(atrophy=(0, 0)), MIDDLE).facts["pancreas_volume_ml"]
     gone = make_anatomy(1, Traits(gallbladder_missing=1.0), SMALL)
     assert not gone.facts["gallbladder"] and not (gone.organ == Organ.GALLBLADDER).any()
     for number, course in enumerate(COURSES):

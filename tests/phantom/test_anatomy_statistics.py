@@ -69,7 +69,6 @@ def test_fast_enough():
         make_anatomy(seed)
         seconds.append(time.process_time() - start)
     per_million = min(seconds) / (np.prod(grid.shape) / 1e6)
-    limit = (
-        0.35 if (os.environ.get("OMP_NUM_THREADS") == "1") else 0.7
-    )  # process time counts idle BLAS threads
+    # about 0.22 on a quiet core; process time also counts idle BLAS threads and a busy neighbour's cache misses
+    limit = 0.5 if os.environ.get("OMP_NUM_THREADS") == "1" else 0.9
     assert per_million < limit
