@@ -7,11 +7,13 @@ import numpy as np
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.planes import best_index, scene
+from pancreas_ssl.figures.planes import best_index, scene, to_page
 from pancreas_ssl.figures.slices import WINDOW, draw_slice
 from pancreas_ssl.figures.style import drawing, new_figure
 
 __all__ = ["source_sheet"]
+
+MARGIN = 8.0  # mm around the widest and the deepest body
 
 
 def source_sheet(
@@ -41,8 +43,9 @@ def source_sheet(
         raise InputError("expected at least one volume for the sheet, got none; pass {'A': scan, ...}")
     scenes = {what: scene(volume, (labels or {}).get(what)) for what, volume in volumes.items()}
     cuts = {what: best_index(drawn.label, drawn.hu.shape, "axial") for what, drawn in scenes.items()}
-    wide = max(d.hu.shape[0] * d.spacing[0] for d in scenes.values())
-    high = max(d.hu.shape[1] * d.spacing[1] for d in scenes.values())
+    bodies = {what: _body(drawn, cuts[what]) for what, drawn in scenes.items()}
+    wide = max(right - left for left, right, _, _ in bodies.values()) + 2 * MARGIN
+    high = max(bottom - top for _, _, top, bottom in bodies.values()) + 2 * MARGIN
     columns = min(columns, len(scenes))
     lines = -(-len(scenes) // columns)
     rows = []
@@ -54,12 +57,14 @@ def source_sheet(
             axis.set_visible(False)
         for axis, (what, drawn) in zip(panels, scenes.items(), strict=False):
             at = cuts[what]
-            draw_slice(axis, drawn, "axial", at, window, bar=axis is panels[0])
-            across, down = drawn.hu.shape[0] * drawn.spacing[0], drawn.hu.shape[1] * drawn.spacing[1]
-            axis.set(
-                xlim=((across - wide) / 2, (across + wide) / 2), ylim=((down + high) / 2, (down - high) / 2)
-            )
+            draw_slice(axis, drawn, "axial", at, window, bar=False)
+            left, right, top, bottom = bodies[what]
+            x, y = (left + right - wide) / 2, (top + bottom - high) / 2
+            axis.set(xlim=(x, x + wide), ylim=(y + high, y))
             axis.set_facecolor("black")
+            if axis is panels[0]:
+                axis.plot([x + 12, x + 62], [y + high - 12] * 2, color="white", linewidth=2.5)
+                axis.text(x + 12, y + high - 16, "50 mm", color="white", fontsize=8, va="bottom")
             second = (subtitles or {}).get(what, "")
             heading = "\n".join(fill(text, 34) for text in (what, second) if text)
             axis.set_title(heading, fontsize=9)
@@ -76,6 +81,19 @@ def source_sheet(
         f"Mean HU of the pancreas: {said}."
     )
     return Described(figure, alt, pd.DataFrame(rows), name)
+
+
+def _body(drawn, at: int) -> tuple[float, float, float, float]:
+    """Left, right, top and bottom of the tissue in an axial slice, in mm on the page; the whole slice if none."""
+    tissue = to_page(drawn.hu, "axial", at) > -300
+    edges = []
+    for axis, step, least in ((0, drawn.spacing[0], 40), (1, drawn.spacing[1], 60)):
+        other = drawn.spacing[1 - axis]
+        there = np.flatnonzero(tissue.sum(axis=axis) * other > least)  # mm of tissue in a column, in a row
+        edges += (
+            [there[0] * step, (there[-1] + 1) * step] if there.size else [0.0, tissue.shape[1 - axis] * step]
+        )
+    return tuple(edges)
 
 
 def _row(what: str, second: str, drawn, at: int) -> dict[str, Any]:

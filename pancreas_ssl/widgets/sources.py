@@ -11,6 +11,8 @@ from pancreas_ssl.widgets.viewer import Viewer, is_live
 
 __all__ = ["same_patient", "source_explorer"]
 
+SHOWN = 4  # patients on the static sheet
+
 
 def same_patient(home: str, patient: int, sources: list[str]) -> dict[str, Any]:
     """One patient of the source `home`, scanned by each of `sources`: source -> `Scan`.
@@ -37,18 +39,18 @@ def source_explorer(
     name: str = "source_explorer",
     live: bool | str | None = None,
 ) -> Viewer:
-    """A sheet of one patient per source; with a front end also a choice of source and patient, and sliders.
+    """Four patients of the first source; with a front end also a choice of source and patient, and sliders.
 
     Args:
         sources: names in `pancreas_ssl.phantom.cohort.SOURCES`; default: all.
-        patient: index of the patient on the sheet.
+        patient: number of the first patient shown.
         patients: how many of each source the slider reaches.
         live: see `pancreas_ssl.widgets.is_live`.
     """
     from pancreas_ssl.phantom.cohort import SOURCES, make_case
 
     names = list(SOURCES) if sources is None else list(sources)
-    first = {f"{s}: {SOURCES[s].title}": make_case(s, patient)[0] for s in names}
+    first = {f"{names[0]}, patient {p}": make_case(names[0], p)[0] for p in range(patient, patient + SHOWN)}
     static = source_sheet(first, title=title, name=name)
     if not is_live(live):
         said = "Viewer: static sheet (no live front end; in JupyterLab you choose source and patient)."
