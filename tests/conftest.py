@@ -23,3 +23,23 @@ def real_folder() -> Path:
     if not (folder / "totalseg_ct_3mm.nii.gz").is_file():
         pytest.skip(f"no real CT in {folder}; set PANCREAS_SSL_REAL to a folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def course_cache(tmp_path_factory) -> str:
+    """One cache folder for all notebook runs of a session, so that phantom cases are made once."""
+    return str(tmp_path_factory.mktemp("course-cache"))
+
+
+@pytest.fixture(scope="session")
+def course_weights(tmp_path_factory) -> str:
+    """The shipped weights; in a checkout that has none yet, an untrained network of the same kind."""
+    from pancreas_ssl.inference import known_weights, save_weights
+
+    if "baseline" in known_weights():
+        return "baseline"
+    from pancreas_ssl.network import SegmentationNetwork
+
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    how = {"spacing": 3.0, "window": (-150.0, 250.0), "patch": (64, 64, 48)}
+    return str(save_weights(path, SegmentationNetwork(seed=0), how))

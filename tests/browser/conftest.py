@@ -1,0 +1,212 @@
+"""A fresh JupyterLab for each test, with a home of its own, and a Chromium that reaches nothing outside."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+
+from pancreas_ssl.runs.profiles import load_profiles
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+]  # fmt: skip  WebGL in software: ipyniivue needs it, so never --disable-gpu
+SETTINGS = {
+    "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+    },
+    "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(item.fspath).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    found = next((path for path in map(shutil.which, BROWSERS) if path), None)
+    if found is None:
+        pytest.skip(
+            "no Chromium on the PATH; install it (Debian: apt install chromium) to run the browser tests"
+        )
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab: its address with the token, and the folder that it shows."""
+
+    address: str
+    token: str
+    folder: Path
+
+
+@pytest.fixture
+def lab(tmp_path, course_cache):
+    """JupyterLab on a free port; settings, kernels' home and cache are temporary."""
+    home, folder, settings = tmp_path / "home", tmp_path / "lab", tmp_path / "settings"
+    for path in (home, folder):
+        path.mkdir()
+    for name, values in SETTINGS.items():
+        (settings / name).parent.mkdir(parents=True, exist_ok=True)
+        (settings / name).write_text(json.dumps(values))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "JPY_", "PANCREAS_SSL_"))}
+    environment = kept | {
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "PANCREAS_SSL_CACHE": course_cache,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    }
+    with open(tmp_path / "lab.log", "w") as log:
+        server = subprocess.Popen(
+            [
+                sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+                "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}",
+                "--LabApp.expose_app_in_browser=True",
+            ],
+            env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=folder,
+        )  # fmt: skip
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server, tmp_path / "lab.log")
+        yield Lab(f"http://127.0.0.1:{port}", token, folder)
+    finally:
+        try:
+            _shut_down(port, token)
+            server.wait(20)
+        except Exception:
+            server.kill()
+            server.wait(20)
+
+
+def _wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.3)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+
+
+def _shut_down(port: int, token: str) -> None:
+    """Ask the server to end; it ends its kernels first."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/shutdown", method="POST", headers={"Authorization": f"token {token}"}
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+@dataclass
+class Desk:
+    """A page in that JupyterLab, and what it complained of or asked the outside for."""
+
+    page: object
+    lab: Lab
+    errors: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+
+    def open(self, name: str) -> None:
+        """Open a notebook and wait until its kernel is ready."""
+        self.page.goto(f"{self.lab.address}/lab/tree/{name}?token={self.lab.token}")
+        self.page.wait_for_function(
+            "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=60_000,
+        )
+
+    def run_all(self) -> None:
+        """Run all cells; returns when the last one has ended, whether well or not."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def cells(self) -> list[dict]:
+        """Code cells as the front end holds them: source, execution count, outputs."""
+        return self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.context.model.toJSON().cells"
+            ".filter(cell => cell.cell_type === 'code')"
+        )
+
+
+@pytest.fixture
+def desk(chromium, lab):
+    """A page; requests that would leave this machine are stopped and noted."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 1100})
+    page = context.new_page()
+    this = Desk(page, lab)
+
+    def gate(route):
+        if urlparse(route.request.url).hostname in ("127.0.0.1", "localhost", None):
+            route.continue_()
+        else:
+            this.outside.append(route.request.url)
+            route.abort()
+
+    def heard(message):
+        where = urlparse(message.location.get("url", "")).hostname
+        if message.type == "error" and where in (None, "", "127.0.0.1", "localhost"):
+            this.errors.append(message.text)
+
+    context.route("**/*", gate)
+    page.on("console", heard)
+    page.on("pageerror", lambda error: this.errors.append(str(error)))
+    yield this
+    context.close()
+
+
+@pytest.fixture
+def place(lab):
+    """Copy a course notebook into the lab's folder with other parameters."""
+
+    def copy(name: str, **parameters) -> str:
+        import nbformat
+
+        path = NOTEBOOKS / f"{name}.ipynb"
+        values = load_profiles(NOTEBOOKS)["smoke"].get(name, {}) | parameters
+        notebook = nbformat.read(path, as_version=4)
+        (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+        cell.source += "".join(f"\n{key} = {value!r}" for key, value in values.items())
+        nbformat.write(notebook, lab.folder / path.name)
+        return path.name
+
+    return copy

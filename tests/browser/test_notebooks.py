@@ -1,0 +1,137 @@
+"""In a real browser without a way out: the notebooks run in JupyterLab, sliders move the picture, volumes show."""
+
+import io
+
+import nbformat
+import numpy as np
+import pytest
+
+# The lab extension of itkwidgets asks a CDN for its scripts on every page load and complains when it is not there.
+ITK = ("imjoy", "itk", "cdn.jsdelivr", "unpkg", "require is not defined", "loadScript", "Script error")
+
+
+def pixels(png: bytes) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(float)
+
+
+def no_complaints(desk) -> None:
+    ours = [error for error in desk.errors if not any(word in error for word in ITK)]
+    assert not ours, ours
+    asked = [url for url in desk.outside if not any(word in url for word in ITK)]
+    assert not asked, f"the page asked the outside for {asked}"
+
+
+def ran_well(desk) -> None:
+    for cell in desk.cells():
+        assert cell["execution_count"], f"never ran: {cell['source'][:80]}"
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error", f"{output['ename']}: {output['evalue']}"
+
+
+@pytest.fixture
+def toy(lab):
+    """A notebook with one cell, on a small volume: a body with a bright block."""
+
+    def write(cell: str) -> str:
+        made = "\n".join(
+            [
+                "import numpy as np",
+                "hu = np.full((60, 50, 40), -1000, np.int16)",
+                "hu[8:52, 8:42] = np.linspace(-100, 200, 40).astype(np.int16)",
+                "label = np.zeros(hu.shape, np.uint8)",
+                "label[20:34, 20:30, 12:26] = 1",
+            ]
+        )
+        cells = [nbformat.v4.new_code_cell(source) for source in (made, cell, "print('the end')")]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+        nbformat.write(notebook, lab.folder / "toy.ipynb")
+        return "toy.ipynb"
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["00_start_here", "01_data", "02_baseline"])
+def test_notebook_runs_in_jupyterlab(desk, place, name, course_weights):
+    given = {} if name == "01_data" else {"WEIGHTS": course_weights}
+    desk.open(place(name, **given))
+    desk.run_all()
+    ran_well(desk)
+    kinds = [kind for cell in desk.cells() for output in cell["outputs"] for kind in output.get("data", {})]
+    assert "image/png" in kinds and "application/vnd.jupyter.widget-view+json" in kinds
+    assert desk.page.locator(".jp-RenderedImage img").count() >= 3
+    assert desk.page.locator("summary", has_text="Table").count() >= 3
+    no_complaints(desk)
+
+
+def test_sliders_change_the_picture(desk, toy):
+    desk.open(
+        toy(
+            "from pancreas_ssl.widgets import slice_viewer\nslice_viewer(hu, label, spacing=(3, 3, 3), title='Toy')"
+        )
+    )
+    desk.run_all()
+    ran_well(desk)
+    picture = desk.page.locator("img.widget-image")
+    picture.wait_for()
+    picture.scroll_into_view_if_needed()
+    status = desk.page.locator("div[role=status]")
+
+    def moved(handle, key: str, times: int = 1):
+        before, source = pixels(picture.screenshot()), picture.get_attribute("src")
+        handle.focus()
+        for _ in range(times):
+            desk.page.keyboard.press(key)
+        desk.page.wait_for_function(
+            "before => document.querySelector('img.widget-image').src !== before", arg=source
+        )
+        desk.page.wait_for_timeout(300)
+        after = pixels(picture.screenshot())
+        return after.shape != before.shape or np.abs(after - before).mean() > 0.5
+
+    handles = desk.page.locator(".noUi-handle")
+    said = status.inner_text()
+    assert moved(handles.nth(0), "ArrowUp", 6), "the slice slider changes the picture"
+    assert status.inner_text() != said
+    assert moved(handles.nth(1), "ArrowUp", 9), "the window slider changes the picture"
+    assert moved(handles.nth(3), "ArrowUp", 8), "the overlay slider changes the picture"
+    source = picture.get_attribute("src")
+    desk.page.get_by_role("button", name="coronal").click()
+    desk.page.wait_for_function(
+        "before => document.querySelector('img.widget-image').src !== before", arg=source
+    )
+    assert "coronal" in status.inner_text()
+    no_complaints(desk)
+
+
+def test_niivue_shows_the_volume(desk, toy):
+    desk.open(toy("from pancreas_ssl.widgets import view_volume\nview_volume(hu, label, spacing=(3, 3, 3))"))
+    desk.run_all()
+    ran_well(desk)
+    canvas = desk.page.locator(".jp-OutputArea canvas").first
+    canvas.wait_for()
+    canvas.scroll_into_view_if_needed()
+    for _ in range(40):
+        shown = pixels(canvas.screenshot())
+        if shown.std() > 15:
+            break
+        desk.page.wait_for_timeout(500)
+    assert shown.std() > 15, "the canvas is uniform"
+    coloured = np.abs(shown[..., 0] - shown[..., 2]) > 40
+    assert coloured.mean() > 0.002, "the label is not seen"
+    assert desk.page.get_by_text("then ipyniivue").count() == 1
+    no_complaints(desk)
+
+
+def test_the_static_planes_stand_when_live_is_refused(desk, toy):
+    cell = (
+        "from pancreas_ssl.widgets import view_volume\nview_volume(hu, label, spacing=(3, 3, 3), live='no')"
+    )
+    desk.open(toy(cell))
+    desk.run_all()
+    ran_well(desk)
+    assert desk.page.locator(".jp-OutputArea canvas").count() == 0
+    assert desk.page.locator(".jp-RenderedImage img").count() == 1
+    assert desk.page.get_by_text("no live front end").count() == 1

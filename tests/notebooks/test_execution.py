@@ -1,0 +1,68 @@
+"""The notebooks run from top to bottom without a front end, and leave pictures with words and numbers."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from pancreas_ssl.runs.notebook import run_notebook
+from pancreas_ssl.runs.parameters import declared_parameters
+from pancreas_ssl.runs.results import recorded
+
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+KNOWN_RESULTS = {
+    "00_start_here": {"phantom_dice", "phantom_seconds"},
+    "01_data": {"preflight_cases", "preflight_errors", "pancreas_hu"},
+    "02_baseline": {"dice", "below_half", "training_seconds", "shipped_minus_mine"},
+}
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def run(request, course_cache, course_weights, tmp_path_factory):
+    path = request.param
+    declared = declared_parameters(nbformat.read(path, as_version=4), path.name)
+    given = {"WEIGHTS": course_weights} if "WEIGHTS" in declared else {}
+    out = tmp_path_factory.mktemp(path.stem)
+    environment = {"PANCREAS_SSL_CACHE": course_cache, "PANCREAS_SSL_LIVE": "0"}
+    return run_notebook(path, given, out, profile="smoke", environment=environment)
+
+
+@pytest.mark.slow
+def test_runs_and_leaves_pictures_with_words(run):
+    run.check()
+    notebook = nbformat.read(run.executed, as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) >= 3
+    for picture in pictures:
+        assert len(picture.metadata["image/png"]["alt"]) > 40
+        assert len(picture.data["image/png"]) > 5_000, "a nearly empty picture"
+    twins = [o for o in outputs if "<summary>Table</summary>" in o.get("data", {}).get("text/html", "")]
+    assert len(twins) == len(pictures)
+    assert not any("widget-view" in kind for output in outputs for kind in output.get("data", {}))
+    assert run.executed.stat().st_size < 12e6
+
+
+@pytest.mark.slow
+def test_keeps_key_results_and_figures(run):
+    notebook = nbformat.read(run.check().executed, as_version=4)
+    assert KNOWN_RESULTS.get(run.name, set()) <= set(recorded(notebook))
+    saved = {path.suffix for path in run.figures.iterdir()}
+    assert saved == {".png", ".csv", ".txt"}
+
+
+@pytest.mark.slow
+def test_no_warnings_from_libraries_in_the_readers_way(run):
+    notebook = nbformat.read(run.check().executed, as_version=4)
+    told = [o.text for cell in notebook.cells for o in cell.get("outputs", []) if o.get("name") == "stderr"]
+    assert not any("Warning" in text for text in told), told
+
+
+@pytest.mark.slow
+def test_pages_made_of_it_hold_picture_and_table(run, tmp_path):
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter().from_filename(str(run.check().executed))
+    assert page.count("data:image/png;base64") >= 3 and "<summary>Table</summary>" in page
+    assert "In words:" in page
