@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pancreas_ssl.runs.surroundings import PACKAGE, requirements
 from pancreas_ssl.runs.words import megabytes
+from pancreas_ssl.versions import PACKAGE, requirements, tested_versions, verdict
 
 __all__ = ["Check", "examine", "healthy", "print_checks"]
 
-ROOT = Path(__file__).resolve().parents[1]
 REAL_CT = "lidc_idri_0001"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LEAST_MEMORY, LEAST_DISK = 3e9, 1e9  # bytes; below these the tour cannot end well
@@ -84,36 +83,7 @@ def package(requirement, tested: dict[str, str], optional: str = "") -> Check:
 
     A missing package of an extra is fine; one that is there in a version outside the range is not.
     """
-    from packaging.utils import canonicalize_name
-    from packaging.version import Version
-
-    name, wanted = requirement.name, str(requirement.specifier)
-    try:
-        version = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        if optional:
-            return Check(name, True, "not installed", f"optional: pip install -e '.[{optional}]'")
-        return Check(name, False, "not installed", f"needs {wanted}: pip install -c constraints.txt -e .")
-    if not requirement.specifier.contains(version, prereleases=True):
-        return Check(name, False, version, f"needs {wanted}: pip install -c constraints.txt -e .")
-    known = tested.get(canonicalize_name(name))
-    if known is None or Version(version).public == Version(known).public:
-        return Check(name, True, version, "the tested version" if known else "")
-    return Check(name, True, version, f"in range; tested with {known}")
-
-
-def tested_versions(path: Path | None = None) -> dict[str, str]:
-    """`name==version` lines of constraints.txt beside the package, by canonical name; empty outside a clone."""
-    from packaging.utils import canonicalize_name
-
-    path = path or ROOT / "constraints.txt"
-    if not path.is_file():
-        return {}
-    lines = (
-        line.split("#")[0].split(";")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()
-    )
-    pairs = (line.split("==", 1) for line in lines if "==" in line)
-    return {canonicalize_name(name.strip()): version.strip() for name, version in pairs}
+    return Check(requirement.name, *verdict(requirement, tested, optional))
 
 
 def device() -> Check:

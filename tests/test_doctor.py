@@ -4,13 +4,10 @@ import json
 import platform
 import subprocess
 
-import pytest
-from packaging.requirements import Requirement
-
 from pancreas_ssl import doctor
 from pancreas_ssl.cli import main
-from pancreas_ssl.doctor import Check, examine, healthy, package, print_checks
-from pancreas_ssl.runs.surroundings import requirements
+from pancreas_ssl.doctor import Check, examine, healthy, print_checks
+from pancreas_ssl.versions import requirements
 
 
 def test_the_whole_environment_of_this_checkout(cache):
@@ -33,33 +30,6 @@ def test_the_whole_environment_of_this_checkout(cache):
     assert checks["Python"].found.startswith(platform.python_version())
     assert checks["Cache folder"].found == str(cache)
     assert "data fetch lidc_idri_0001" in checks["Real CT"].note
-
-
-@pytest.mark.parametrize(
-    ("wanted", "optional", "ok", "words"),
-    [
-        ("numpy>=2.0,<3", "", True, ""),
-        ("numpy>=99", "", False, "needs >=99"),
-        ("numpy>=99", "itk", False, "needs >=99"),
-        ("not-a-package>=1", "", False, "needs >=1: pip install"),
-        ("not-a-package>=1", "itk", True, "optional: pip install -e '.[itk]'"),
-    ],
-)
-def test_a_package_against_its_range(wanted, optional, ok, words):
-    check = package(Requirement(wanted), {}, optional)
-    assert check.ok is ok and words in check.note
-
-
-def test_the_tested_version_is_told(tmp_path):
-    import numpy
-
-    path = tmp_path / "constraints.txt"
-    path.write_text(f"# words\nnumpy=={numpy.__version__}  # why\nScikit_Image==0.1 ; python_version > '3'\n")
-    tested = doctor.tested_versions(path)
-    assert tested == {"numpy": numpy.__version__, "scikit-image": "0.1"}
-    assert package(Requirement("numpy"), tested).note == "the tested version"
-    assert package(Requirement("scikit-image"), tested).note == "in range; tested with 0.1"
-    assert doctor.tested_versions(tmp_path / "none.txt") == {}
 
 
 def test_a_check_that_breaks_is_a_fail_and_the_others_go_on(monkeypatch):

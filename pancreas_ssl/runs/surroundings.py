@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-__all__ = ["commit", "device_in_words", "installed_versions", "requirements", "surroundings"]
+from pancreas_ssl.versions import PACKAGE, installed_versions
 
-PACKAGE = "pancreas-ssl"
+__all__ = ["commit", "device_in_words", "surroundings"]
 
 
 def surroundings() -> dict[str, Any]:
@@ -37,31 +37,6 @@ def device_in_words() -> str:
 
     device = resolve_device("auto")
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
-
-
-def requirements(extra: str | None = None) -> list:
-    """Requirements of this project (`packaging` objects), as its metadata state them: the core's, or an extra's."""
-    from packaging.requirements import Requirement
-
-    found = [Requirement(text) for text in importlib.metadata.requires(PACKAGE) or []]
-    if extra is None:
-        return [r for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
-    return [
-        r
-        for r in found
-        if r.marker and r.marker.evaluate({"extra": extra}) and not r.marker.evaluate({"extra": ""})
-    ]
-
-
-def installed_versions() -> dict[str, str]:
-    """Version by name of each core requirement, and of those of the extras that are installed."""
-    versions = {}
-    for requirement in [*requirements(), *requirements("itk")]:
-        try:
-            versions[requirement.name] = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return dict(sorted(versions.items(), key=lambda item: item[0].lower()))
 
 
 def commit() -> str | None:
