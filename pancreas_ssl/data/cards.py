@@ -85,36 +85,6 @@ class Card(Strict):
         """The split that lists a case, or an empty string."""
         return next((split for split, ids in self.splits.get(source, {}).items() if case_id in ids), "")
 
-    def to_croissant(self) -> dict:
-        """The card as MLCommons Croissant, see `croissant.py`."""
-        from pancreas_ssl.data.croissant import croissant
-
-        return croissant(self)
-
-    def to_text(self) -> str:
-        """The card for a terminal: header in words, then the questions and answers."""
-        ways = {
-            "generate": "made on this machine",
-            "pip": "out of a wheel, through pip",
-            "folder": "your own folder (--root DIR)",
-        }
-        rows = [
-            ("Access", ways[self.access.method]),
-            ("Licence", self.licence.statement),
-            *(("Cite", text) for text in self.citation),
-            *((f"Source {name}", f"{s.title} ({s.role})") for name, s in self.sources.items()),
-            *(
-                (f"Split {source}/{split}", f"{len(ids)} cases, {ids[0]} to {ids[-1]}")
-                for source, parts in self.splits.items()
-                for split, ids in parts.items()
-                if ids
-            ),
-            *(("Known defect", text) for text in self.known_defects),
-        ]
-        width = max(len(name) for name, _ in rows) + 2
-        lines = [self.title, self.summary, "", *(f"{name:{width}}{text}" for name, text in rows)]
-        return "\n".join(lines) + "\n\n" + self.body
-
     @field_validator("label_values")
     @classmethod
     def _has_pancreas(cls, values: dict[str, list[int]]) -> dict[str, list[int]]:

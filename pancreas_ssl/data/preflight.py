@@ -115,7 +115,9 @@ def _check_patients(listed: list[Case]) -> Iterator[Finding]:
             next(iter(where.values())), "split", "error", f"patient {patient} is on both sides: {text}"
         )
     if not torn:
-        yield Finding("all", "split", "ok", f"{len(sides)} patients, none in two splits")
+        yield Finding(
+            "all", "split", "ok", f"{len(sides)} patient{'s' * (len(sides) != 1)}, none in two splits"
+        )
 
 
 def preflight(

@@ -5,6 +5,7 @@ How voxels are averaged stands in `resampling.py`.
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +167,7 @@ def prepare_case(
     if stored is not None and stored.is_file():
         try:
             prepared = _restore(stored, case, window)
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # damaged: made again below
             stored.unlink(missing_ok=True)
     if prepared is None:
         image = read_image(case.image)
