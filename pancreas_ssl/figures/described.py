@@ -76,7 +76,7 @@ class Described:
 
     def table_html(self) -> str:
         """The description and the table as HTML, folded away until it is asked for."""
-        table = self.table.to_html(index=False, border=0, na_rep="n/a", float_format=lambda v: f"{v:.4g}")
+        table = self.table.to_html(index=False, border=0, na_rep="n/a", float_format=_short)
         return f"<details><summary>Table</summary><p><em>In words:</em> {html.escape(self.alt)}</p>{table}</details>"
 
     def show(self) -> None:
@@ -120,3 +120,8 @@ class Described:
 
     def _ipython_display_(self) -> None:
         self.show()
+
+
+def _short(value: float) -> str:
+    """Four significant digits, whole numbers from 1000 on."""
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"

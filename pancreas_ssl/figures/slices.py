@@ -146,7 +146,7 @@ def window_strip(
 
 
 def draw_slice(axis, drawn: Scene, plane: str, index: int, window, *, bar: bool = True) -> None:
-    """Draw one plane on a matplotlib axis: grey values, outlines, letters at the edges, a 50 mm bar."""
+    """Draw one plane on a matplotlib axis: grey values, outlines, letters at the edges, a bar of 50 (or 10) mm."""
     wide, high = page_size(drawn, plane)
     axis.imshow(
         to_page(drawn.hu, plane, index),
@@ -172,24 +172,31 @@ def draw_slice(axis, drawn: Scene, plane: str, index: int, window, *, bar: bool 
             path_effects=_halo(2),
         )  # fmt: skip
     if bar:
-        x, y = 0.05 * wide, 0.95 * high
+        x, y, length = 0.05 * wide, 0.95 * high, 50 if wide > 150 else 10
         axis.plot(
-            [x, x + 50], [y, y], color="white", linewidth=2.5, path_effects=_halo(4.5), solid_capstyle="butt"
+            [x, x + length],
+            [y, y],
+            color="white",
+            linewidth=2.5,
+            path_effects=_halo(4.5),
+            solid_capstyle="butt",
         )
-        axis.text(x, y - 0.02 * high, "50 mm", color="white", fontsize=8, va="bottom", path_effects=_halo(2))
+        axis.text(
+            x, y - 0.02 * high, f"{length} mm", color="white", fontsize=8, va="bottom", path_effects=_halo(2)
+        )
     axis.set(xlim=(0, wide), ylim=(high, 0), xticks=[], yticks=[], aspect="equal")
     for spine in axis.spines.values():
         spine.set_visible(False)
 
 
 def slice_table(drawn: Scene, cuts: list[tuple[str, int]]):
-    """Voxels, volume, mean and sd of HU in the whole volume and per drawn slice, under label and prediction."""
+    """Voxels, volume, mean and sd of HU under label and prediction (without both: of everything), per drawn slice."""
     import pandas as pd
 
     rows = []
     ml = float(np.prod(drawn.spacing)) / 1000
     for part, mask in (("label", drawn.label), ("prediction", drawn.prediction), ("everything", None)):
-        if part != "everything" and mask is None:
+        if (mask is None) != (part == "everything" and drawn.label is None and drawn.prediction is None):
             continue
         places = [("whole volume", drawn.hu, mask)] + [
             (f"{p} slice {i}", to_page(drawn.hu, p, i), None if mask is None else to_page(mask, p, i))

@@ -57,8 +57,8 @@ class LiveSlices:
     def __init__(self, drawn: Scene, window: tuple[float, float] = WINDOW):
         import ipywidgets as w
 
-        wide = w.Layout(width="360px")
-        style = {"description_width": "70px"}
+        wide = w.Layout(width="380px")
+        style = {"description_width": "85px"}
         self.plane = w.ToggleButtons(options=list(PLANES), value="axial", description="plane", style=style)
         self.plane.style.button_width = "80px"
         self.slice = w.IntSlider(min=0, max=1, description="slice", layout=wide, style=style)

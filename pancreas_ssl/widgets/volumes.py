@@ -12,6 +12,7 @@ from pancreas_ssl.widgets.viewer import Viewer, is_live
 __all__ = ["view_volume"]
 
 VIEWERS = ("auto", "static", "niivue", "itk")
+ITK_HOST = "cdn.jsdelivr.net"  # where its front end comes from
 _LARGEST = 20_000_000  # voxels sent to the browser; finer volumes are thinned in plane
 
 
@@ -31,7 +32,7 @@ def view_volume(
     Args:
         volume, label, spacing: see `pancreas_ssl.figures.planes.scene`.
         viewer: "auto" (ipyniivue when live), "static" (never more than the planes), "niivue", or "itk" (itkwidgets,
-            whose scripts come from the internet: without it, the view stays blank).
+            whose scripts come from the internet).
         live: see `pancreas_ssl.widgets.is_live`.
 
     Raises:
@@ -62,6 +63,7 @@ def view_volume(
 
 def _niivue(drawn: Scene, window):
     from ipyniivue import NiiVue, SliceType, Volume
+    from ipyniivue.constants import ShowRender
 
     thin = 2 if drawn.hu.size > _LARGEST else 1
     affine = drawn.affine @ np.diag([thin, thin, 1, 1])
@@ -69,6 +71,9 @@ def _niivue(drawn: Scene, window):
     widget = NiiVue(height=420)
     widget.set_radiological_convention(True)  # patient's right on the left, as in the static planes
     widget.set_slice_type(SliceType.MULTIPLANAR)
+    widget.opts.multiplanar_show_render = ShowRender.ALWAYS  # the 3D view beside the planes
+    widget.opts.sagittal_nose_left = True
+    widget.opts.crosshair_width = 0.5
     volumes = [
         Volume(data=_nifti(hu, affine), name="ct.nii", colormap="gray", cal_min=window[0], cal_max=window[1])
     ]
@@ -84,6 +89,11 @@ def _niivue(drawn: Scene, window):
                 cal_max=1,
             )
         )
+        middle = [
+            (np.median(places) + 0.5) / size
+            for places, size in zip(np.nonzero(label), label.shape, strict=True)
+        ]
+        widget.scene.crosshair_pos = [float(fraction) for fraction in middle]
     widget.load_volumes(volumes)
     return widget, " (every second voxel in plane)" if thin > 1 else ""
 
@@ -97,8 +107,23 @@ def _nifti(array: np.ndarray, affine: np.ndarray) -> bytes:
     return image.to_bytes()
 
 
+def reachable(host: str, seconds: float = 3.0) -> bool:
+    """Whether a secure connection to a host can be opened from here."""
+    import socket
+
+    try:
+        with socket.create_connection((host, 443), timeout=seconds):
+            return True
+    except OSError:
+        return False
+
+
 def _with_itk(static, drawn: Scene) -> Viewer:
-    needs = "itkwidgets loads its viewer from the internet; without it the view below stays blank"
+    needs = "itkwidgets loads its viewer from the internet"
+    if not reachable(ITK_HOST):
+        # Without its scripts it would hold back every later cell of the notebook, waiting for its front end.
+        said = f"Viewer: static planes ({needs}, and {ITK_HOST} cannot be reached; viewer='niivue' needs no network)."
+        return Viewer(static, None, said)
     try:
         from itkwidgets import view
 
@@ -107,9 +132,11 @@ def _with_itk(static, drawn: Scene) -> Viewer:
             np.ascontiguousarray(drawn.hu.transpose(2, 1, 0)).astype(np.int16), **_itk_order(options)
         )
     except Exception as error:  # it raises RuntimeError, ImportError and others, depending on what is missing
-        said = f"Viewer: static planes (itkwidgets did not start: {_short(error)}; {needs.split(';')[0]})."
+        said = f"Viewer: static planes (itkwidgets did not start: {_short(error)}; {needs})."
         return Viewer(static, None, said)
-    return Viewer(static, widget, f"Viewer: static planes, then itkwidgets ({needs}).")
+    return Viewer(
+        static, widget, f"Viewer: static planes, then itkwidgets ({needs}; blank where the browser has none)."
+    )
 
 
 def _itk_order(options: dict) -> dict:
