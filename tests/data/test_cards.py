@@ -92,7 +92,7 @@ def test_other_mistakes_name_their_field(card_file):
     assert f'field "sources.mine.role" on line {line} of' in said and "'trian'" in said
     assert 'field "access' in _sentence(card_file(access="access:\n  method: download"))
     assert "repeats line 2" in _sentence(card_file(title="name: again"))
-    assert "on line 3 of" in _sentence(card_file(title="title: [unclosed"))
+    assert "on line 4 (begun on line 3) of" in _sentence(card_file(title="title: [unclosed"))
     assert '"pancreas" is needed' in _sentence(card_file(label_values="label_values:\n  liver: [1]"))
     assert "exactly one group" in _sentence(card_file(patients='patients: ".+"'))
     assert "placeholders" in _sentence(card_file(layout='layout:\n  image: "{case}.nii.gz"'))

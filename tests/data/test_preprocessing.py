@@ -30,7 +30,7 @@ def _dice(a, b):
 def test_a_ramp_in_mm_stays_where_it_is(tmp_path, spacing):
     affine = np.array([[0.8, 0, 0.1, -20], [0, 0.9, 0, 10], [0, -0.1, 2.5, 5], [0, 0, 0, 1]])
     volume = _ramp((40, 36, 14), affine)
-    prepared = prepare(volume, spacing=spacing, window=(-400, 400))
+    prepared = prepare(volume, spacing=spacing, window=(-400.0, 400.0))
     np.testing.assert_allclose(prepared.spacing, np.broadcast_to(spacing, 3), rtol=1e-3)
     expected = _ramp(prepared.image.shape[1:], prepared.affine).array
     inner = tuple(slice(2, -2) for _ in range(3)) if min(prepared.image.shape[1:]) > 5 else ...
@@ -56,7 +56,7 @@ def test_window_by_hand():
 def test_coarser_is_an_average_and_noise_falls():
     rng = np.random.default_rng(0)
     noisy = Volume(rng.normal(50, 40, (96, 96, 30)).astype(np.float32), np.diag([0.75, 0.75, 3, 1]))
-    prepared = prepare(noisy, window=(-950, 1050))
+    prepared = prepare(noisy, window=(-950.0, 1050.0))
     assert prepared.image.shape == (1, 24, 24, 30)
     inner = prepared.image[0, 2:-2, 2:-2] * 1000 + 50
     assert inner.mean() == pytest.approx(50, abs=1)
@@ -76,15 +76,15 @@ def test_slow_reference_of_the_triangle():
             w = max(0.0, 1 - abs(i - centre) / step)
             total, weight = total + w * line[min(max(i, 0), 12)], weight + w
         expected.append(total / weight)
-    got = resample(line.reshape(1, 13, 1), (1, n, 1), (0, start, 0), (1, step, 1))
+    got = resample(line.reshape(1, 13, 1), (1, n, 1), (0.0, start, 0.0), (1.0, step, 1.0))
     np.testing.assert_allclose(got.ravel(), expected, rtol=1e-5)
 
 
 def test_overlap_is_the_covered_fraction():
     line = np.array([0, 0, 1, 1, 1, 0, 0, 0, 0.0]).reshape(9, 1, 1)
-    got = resample(line, (3, 1, 1), (1, 0, 0), (3, 1, 1), kernel="overlap")
+    got = resample(line, (3, 1, 1), (1.0, 0.0, 0.0), (3.0, 1.0, 1.0), kernel="overlap")
     np.testing.assert_allclose(got.ravel(), [1 / 3, 2 / 3, 0], rtol=1e-6)
-    got = resample(line, (4, 1, 1), (0.75, 0, 0), (2.5, 1, 1), kernel="overlap")
+    got = resample(line, (4, 1, 1), (0.75, 0.0, 0.0), (2.5, 1.0, 1.0), kernel="overlap")
     np.testing.assert_allclose(got.ravel(), [0.5 / 2.5, 2.5 / 2.5, 0, 0], rtol=1e-6)
 
 
@@ -111,7 +111,7 @@ def test_there_and_back(tmp_path, codes):
 
 def test_a_ramp_comes_back_to_the_scan():
     volume = _ramp((31, 29, 17), np.diag([0.9, 1.1, 2.5, 1.0]))
-    prepared = prepare(volume, spacing=2.0, window=(-400, 400))
+    prepared = prepare(volume, spacing=2.0, window=(-400.0, 400.0))
     back = to_volume_grid(prepared.image[0] * 400, prepared, volume)[4:-4, 4:-4, 2:-2]
     np.testing.assert_allclose(back, volume.array[4:-4, 4:-4, 2:-2], atol=0.5)
 
@@ -120,8 +120,8 @@ def test_input_errors():
     volume = Volume(np.zeros((6, 6, 6), np.float32), np.eye(4))
     prepared = prepare(volume)
     for words, call in {
-        "low < high": lambda: prepare(volume, window=(250, -150)),
-        "spacing above 0": lambda: prepare(volume, spacing=0),
+        "low < high": lambda: prepare(volume, window=(250.0, -150.0)),
+        "spacing above 0": lambda: prepare(volume, spacing=0.0),
         "one shape": lambda: prepare(volume, Volume(np.zeros((6, 6, 5), np.uint8), np.eye(4))),
         "drop its channel": lambda: to_volume_grid(prepared.image, prepared, volume),
         "mode 'linear' or": lambda: to_volume_grid(prepared.image[0], prepared, volume, "cubic"),
@@ -160,7 +160,7 @@ def test_cached_and_fresh_are_the_same_numbers(cache, one_case):
 def test_cache_notices_parameters_and_files_and_mends_itself(cache, one_case):
     before = prepare_case(one_case)
     prepare_case(one_case, spacing=2.5)
-    prepare_case(one_case, window=(-100, 200))
+    prepare_case(one_case, window=(-100.0, 200.0))
     assert len(list((cache / "prepared").iterdir())) == 3
     save(one_case.image, abdomen((48, 40, 32), seed=3)[0])
     os.utime(one_case.image, (time.time() + 5,) * 2)
@@ -196,9 +196,8 @@ def test_same_grid_tolerates_rounding_only():
     assert not same_grid((9, 9, 9), affine, (9, 9, 9), affine * np.array([1.05, 1, 1, 1]))
 
 
-def test_lidc_keeps_its_volume_and_comes_back(lidc, cache):
-    image = read_image(lidc.image)
-    label = read_label(lidc.label, lidc.label_values, image)
+def test_lidc_keeps_its_volume_and_comes_back(lidc_volumes):
+    image, label = lidc_volumes
     prepared = prepare(image, label)
     assert prepared.image.shape == (1, 120, 120, 111) and prepared.spacing == (3.0, 3.0, 3.0)
     volume = label.array.sum() * label.voxel_ml

@@ -156,8 +156,8 @@ def test_real_ct_round_trip(real_folder, tmp_path):
     assert 20 < label.array.sum() * label.voxel_ml < 25
 
 
-def test_lidc_is_las_and_goes_back(lidc, tmp_path):
-    label = read_label(lidc.label, lidc.label_values, known=lidc.known_values)
+def test_lidc_is_las_and_goes_back(lidc, lidc_volumes, tmp_path):
+    label = lidc_volumes[1]
     assert "".join(label.original.orientation) == "LAS" and label.shape == (512, 512, 133)
     assert int(label.array.sum()) == 47_862
     written = nibabel.load(write_on_original(tmp_path / "o.nii.gz", label.array, label))
