@@ -123,7 +123,7 @@ def test_input_errors():
         "low < high": lambda: prepare(volume, window=(250.0, -150.0)),
         "spacing above 0": lambda: prepare(volume, spacing=0.0),
         "one shape": lambda: prepare(volume, Volume(np.zeros((6, 6, 5), np.uint8), np.eye(4))),
-        "drop its channel": lambda: to_volume_grid(prepared.image, prepared, volume),
+        "drop its channel": lambda: to_volume_grid(prepared.image[0, 1:], prepared, volume),
         "mode 'linear' or": lambda: to_volume_grid(prepared.image[0], prepared, volume, "cubic"),
         "axes point elsewhere": lambda: to_volume_grid(
             prepared.image[0], prepared, Volume(volume.array, AFFINES["LPS"])
