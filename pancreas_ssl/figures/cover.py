@@ -1,14 +1,14 @@
 """The project's picture: one patient from each of the seven simulated sources, the pancreas outlined.
 
-    python -m pancreas_ssl.figures.cover [FILE]     default: pancreas_ssl/assets/cover.png
+python -m pancreas_ssl.figures.cover [FILE]     default: pancreas_ssl/assets/cover.png
 """
 
 import sys
 from pathlib import Path
 
-from pancreas_ssl.files import atomic_path
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.figures.source_sheet import source_sheet
+from pancreas_ssl.files import atomic_path
 
 __all__ = ["cover"]
 
@@ -30,7 +30,10 @@ def cover(patient: int = 1) -> Described:
         volumes[panel] = make_case(source, patient)[0]
         subtitles[panel] = source.title
     return source_sheet(
-        volumes, subtitles=subtitles, title="One network, trained on A alone, has to find them all", name="cover"
+        volumes,
+        subtitles=subtitles,
+        title="One network, trained on A alone, has to find them all",
+        name="cover",
     )
 
 

@@ -1,1 +1,1 @@
-"""A procedural abdominal CT in two steps that stay apart: anatomy (a patient) and scanner (a source's picture of it)."""
+"""A procedural abdominal CT in two steps: anatomy (a patient) and scanner (a source's picture of it)."""
