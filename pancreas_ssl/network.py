@@ -142,6 +142,7 @@ class SegmentationNetwork(nn.Module):
         self.dropout = nn.Dropout3d(dropout)
         self.restorer: nn.ModuleList | None = None
         _initialise(self, seed)
+        _share_phases(self.head)
         if restores:
             self.add_restoration(seed)
 
@@ -162,6 +163,7 @@ class SegmentationNetwork(nn.Module):
             decoder = Decoder(self.channels, shallow=False)
             restorer = nn.ModuleList([decoder, nn.Conv3d(self.channels[0], self.in_channels * PHASES, 1)])
             _initialise(restorer, seed + 1)
+            _share_phases(restorer[1])
             self.restorer = restorer.to(next(self.parameters()).device)
         return self
 
@@ -219,3 +221,13 @@ def _initialise(module: nn.Module, seed: int) -> None:
             nn.init.kaiming_normal_(part.weight, a=0.01, generator=generator)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
+
+
+def _share_phases(head: nn.Conv3d) -> None:
+    """Let the 8 phases of a head start alike: first learn where the organ is, then its sub-voxel outline.
+
+    Without it a head starts with a checkerboard, and early learning is about half as fast.
+    """
+    with torch.no_grad():
+        phases = head.weight.view(-1, PHASES, *head.weight.shape[1:])
+        phases.copy_(phases[:, :1].expand_as(phases).clone())

@@ -40,7 +40,7 @@ class Recipe:
     clip: float = 5.0  # largest norm of the gradient
     dice_weight: float = 1.0  # share of the soft Dice loss
     cross_entropy_weight: float = 2.0  # share of the cross-entropy
-    phases: int = 2  # of 8 sub-voxel positions, how many the loss looks at in a step; 8 = all voxels
+    phases: int = 8  # of 8 sub-voxel positions, how many the loss looks at in a step; 8 = all voxels
     ema_decay: float = 0.99  # moving average of the weights, which is what is used and shipped
 
     # --- Which patches, and how they are varied
