@@ -71,7 +71,10 @@ def _explorer(names: list[str], patient: int, patients: int):
 
     style = {"description_width": "70px"}
     which = w.Dropdown(
-        options={f"{s}: {SOURCES[s].title}": s for s in names}, description="source", style=style
+        options={f"{s}: {SOURCES[s].title}": s for s in names},
+        description="source",
+        style=style,
+        layout=w.Layout(width="440px"),
     )
     who = w.IntSlider(
         value=patient, min=0, max=patients - 1, description="patient", continuous_update=False, style=style

@@ -7,6 +7,7 @@ import numpy as np
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures.planes import Scene, scene
 from pancreas_ssl.figures.slices import WINDOW, orthogonal_planes
+from pancreas_ssl.figures.style import LABEL
 from pancreas_ssl.widgets.viewer import Viewer, is_live
 
 __all__ = ["view_volume"]
@@ -69,6 +70,10 @@ def _niivue(drawn: Scene, window):
     affine = drawn.affine @ np.diag([thin, thin, 1, 1])
     hu = np.clip(np.round(drawn.hu[::thin, ::thin]), -32768, 32767).astype(np.int16)
     widget = NiiVue(height=420)
+    red, green, blue = (int(LABEL.colour[i : i + 2], 16) for i in (1, 3, 5))  # as in the static planes
+    widget.add_colormap(
+        "label", {"R": [0, red], "G": [0, green], "B": [0, blue], "A": [0, 255], "I": [0, 255]}
+    )
     widget.set_radiological_convention(True)  # patient's right on the left, as in the static planes
     widget.set_slice_type(SliceType.MULTIPLANAR)
     widget.opts.multiplanar_show_render = ShowRender.ALWAYS  # the 3D view beside the planes
