@@ -70,19 +70,14 @@ def run_training(
     recipe = replace(recipe or Recipe(), seed=seed)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
+    source = _training_source(source)
     listed = cases(source, root=root)
     chosen = {split: [case for case in listed if case.split == split] for split in ("train", "held_out")}
-    if not chosen["train"]:
-        raise InputError(
-            f"expected cases in the split 'train' of {source}, got none; name a source that trains"
-        )
     train, held_out = (
         prepare_cases(chosen[split], spacing=recipe.spacing, window=recipe.window) for split in chosen
     )
     fitted = fit(recipe, train, held_out or None, out, resume=resume, device=device, progress=progress)
-    facts = _facts(
-        fitted, recipe, source, train, held_out, command or _command(source, out, arm, recipe, device)
-    )
+    facts = _facts(fitted, recipe, arm, source, train, held_out, command or _command(source, out, recipe))
     write_weights(Path(out) / "weights", fitted, facts)
     with atomic_path(Path(out) / "history.csv") as temporary:
         fitted.history.to_csv(temporary, index=False)
@@ -169,7 +164,7 @@ def model_card(name: str, facts: dict, size: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _facts(fitted: Fitted, recipe: Recipe, source: str, train, held_out, command: str) -> dict:
+def _facts(fitted: Fitted, recipe: Recipe, arm: str, source: str, train, held_out, command: str) -> dict:
     """What run.json, the header of the weights and the card say."""
     import torch
 
@@ -179,7 +174,7 @@ def _facts(fitted: Fitted, recipe: Recipe, source: str, train, held_out, command
         else []
     )
     return {
-        "arm": "supervised",
+        "arm": arm,
         "source": source,
         "command": command,
         "recipe": recipe.to_dict(),
@@ -203,7 +198,27 @@ def _facts(fitted: Fitted, recipe: Recipe, source: str, train, held_out, command
     }
 
 
-def _command(source: str, out, arm: str, recipe: Recipe, device: str) -> str:
+def _training_source(name: str) -> str:
+    """`card/source` of the one source that has a split to train on."""
+    from pancreas_ssl.data.access import parse_source
+    from pancreas_ssl.data.cards import load_card
+
+    card, source = parse_source(name)
+    loaded = load_card(card)
+    able = [key for key, splits in loaded.splits.items() if splits.get("train")]
+    if source is None and len(able) == 1:
+        return f"{card}/{able[0]}"
+    if source in able or source not in (None, *loaded.sources):  # an unknown source is told by the card
+        return name
+    choice = (
+        f"name one of {', '.join(f'{card}/{key}' for key in able)}" if able else "list case ids under splits"
+    )
+    raise InputError(
+        f"expected a source with a split 'train', {name} has {len(able) if source is None else 0}; {choice}"
+    )
+
+
+def _command(source: str, out, recipe: Recipe) -> str:
     words = ["pancreas-ssl", "train", "--source", source, "--seed", str(recipe.seed)]
     words += ["--steps", str(recipe.steps), "--out", Path(out).name]
     return shlex.join(words)

@@ -1,0 +1,97 @@
+"""From a card to weights, model card, history and record on disk."""
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.inference import load_weights
+from pancreas_ssl.training import Recipe, command
+from tests.training.helpers import ball
+
+CARDS = command.__file__.replace("pancreas_ssl/training/command.py", "data_cards/folder.md")
+SMALL = Recipe(patch=(16, 16, 16), channels=(4, 8), batch=1, precision="fp32", spacing=3.0)
+
+
+@pytest.fixture
+def card(tmp_path, cache):
+    """A card over a folder of three toy cases: two train, one is held out."""
+    folder = tmp_path / "scans"
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    for k in range(3):
+        case = ball(k)
+        hu = (case.image[0] * 200 + 50).astype(np.int16)
+        nib.save(nib.Nifti1Image(hu, case.affine), folder / "images" / f"p_{k:03d}.nii.gz")
+        nib.save(nib.Nifti1Image(case.label[0], case.affine), folder / "labels" / f"p_{k:03d}.nii.gz")
+    with open(CARDS) as source:
+        text = source.read().replace("root: null", f"root: {folder}")
+    text = text.replace("splits: {}", "splits: {mine: {train: [p_000, p_001], held_out: [p_002]}}")
+    path = tmp_path / "toy.md"
+    path.write_text(text)
+    return path
+
+
+def test_everything_is_left_in_the_folder(card, tmp_path):
+    out = tmp_path / "run"
+    fitted = command.run_training(
+        str(card), out=out, steps=4, seed=5, recipe=SMALL, device="cpu", progress=False
+    )
+    assert sorted(p.name for p in out.iterdir()) == [
+        "checkpoint.pt", "history.csv", "run.json", "weights.md", "weights.safetensors"
+    ]  # fmt: skip
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["recipe"] == {**SMALL.to_dict(), "seed": 5, "steps": 4}
+    assert facts["train"]["ids"] == ["p_000", "p_001"] and len(facts["train"]["digest"]) == 64
+    assert facts["held_out"]["ids"] == ["p_002"] and len(facts["held_out"]["dice"]) == 1
+    assert len(pd.read_csv(out / "history.csv")) == len(fitted.history)
+    text = (out / "weights.md").read_text()
+    assert "not for clinical use" in text and facts["command"] in text and "| learning_rate |" in text
+    assert facts["train"]["digest"][:16] in text and "p_002" in text
+    model = load_weights(out / "weights.safetensors")
+    assert tuple(model.patch) == SMALL.patch and model.metadata["recipe"]["seed"] == 5
+    for name, value in fitted.ema.state_dict().items():
+        torch.testing.assert_close(model.network.state_dict()[name], value, rtol=1e-3, atol=1e-3)
+
+
+def test_publish_writes_weights_and_card_and_names_its_command(card, tmp_path, capsys):
+    stem, out = tmp_path / "assets" / "toy", tmp_path / "run"
+    words = [
+        "--publish",
+        str(stem),
+        "--out",
+        str(out),
+        "--source",
+        str(card),
+        "--steps",
+        "2",
+        "--device",
+        "cpu",
+    ]
+    words += ["--set", "patch=[16,16,16]", "channels=[4,8]", "precision=fp32"]
+    assert command.main(words) == 0
+    assert sorted(p.name for p in stem.parent.iterdir()) == ["toy.md", "toy.safetensors"]
+    assert "python -m pancreas_ssl.training.command --publish" in stem.with_suffix(".md").read_text()
+    assert command.main([*words[:-1], "presicion=fp32"]) == 2
+    assert "presicion" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (dict(arm="dual9"), "expected an arm out of supervised"),
+        (dict(source="phantom/B"), "phantom/A"),
+        (dict(source="phantom/Q"), "has no source Q"),
+        (dict(source="lidc_idri_0001"), "split 'train'"),
+    ],
+)
+def test_what_cannot_be_trained_on_gets_a_sentence(arguments, words, tmp_path, cache):
+    with pytest.raises(InputError, match=words):
+        command.run_training(**{"source": "phantom/A", "out": tmp_path / "run", "device": "cpu", **arguments})
+    assert not (tmp_path / "run").exists()
+    shutil.rmtree(cache, ignore_errors=True)
