@@ -84,9 +84,9 @@ def test_a_fine_slice_is_painted_in_time():
     paint(fine, "axial", 0)
     seconds = []
     for index in range(6):
-        start = time.perf_counter()
+        start = time.process_time()
         paint(fine, "axial", index)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 0.2
 
 
