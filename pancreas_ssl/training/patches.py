@@ -4,10 +4,10 @@ Every draw of sample `i` of step `n` comes from one generator keyed by (seed, n,
 before, so a training resumed at step n sees exactly the patches that an uninterrupted one would have seen, and no
 generator state has to be kept in a checkpoint.
 
-Cropping, rotation and scaling are one interpolation straight out of the volume: the corners of a turned patch show
-the tissue that is there. The same done with MONAI (`RandCropByPosNegLabeld` of a larger box, `RandAffined`,
-`CenterSpatialCropd`) took AAA ms a sample against BBB ms here, on one core, where a training step takes CCC ms a
-sample; that is above the 15 % we were ready to pay.
+Cropping, rotation and scaling are one interpolation straight out of the volume, for the whole batch at once: the
+corners of a turned patch show the tissue that is there. MONAI's way (`RandCropByPosNegLabeld` of a larger box, then
+`RandAffined` and intensity transforms) took 28 ms a sample against 13 ms here, on two cores, where a training step
+takes about 90 ms a sample: a third of a step against a seventh.
 """
 
 import math
