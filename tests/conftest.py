@@ -1,11 +1,15 @@
 """Fixtures for every test: a private cache, the optional real CT, one thread's worth of quiet."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# A runner in the background may have told us to ignore Ctrl-C, and children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The whole real CT, from HU in memory to a mask on the original grid: seconds and peak memory, a process each."""
 
 import json
-import resource
 import subprocess
 import sys
 from time import perf_counter
@@ -62,10 +61,11 @@ def by_monai(volume):
 def work(way: str) -> None:
     from pancreas_ssl.data.access import cases
     from pancreas_ssl.data.reading import read_image
+    from pancreas_ssl.training.memory import peak_memory
 
     volume = read_image(cases("lidc_idri_0001")[0].image)
     predict = {"ours": by_ours, "MONAI default": by_monai}[way](volume)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory("cpu")
     times = []
     for _ in range(RUNS):
         start = perf_counter()
@@ -73,11 +73,10 @@ def work(way: str) -> None:
         times.append(perf_counter() - start)
         if times[0] > 60:
             break
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_memory("cpu")
     shape = "x".join(str(size) for size in mask.shape[-3:])
-    scale = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kB elsewhere
-    print(json.dumps({"seconds": min(times), "first run s": times[0], "peak MB": peak / scale,
-                      "of it before MB": before / scale, "mask": shape, "runs": len(times)}))  # fmt: skip
+    print(json.dumps({"seconds": min(times), "first run s": times[0], "peak MB": peak / 1e6,
+                      "of it before MB": before / 1e6, "mask": shape, "runs": len(times)}))  # fmt: skip
 
 
 if __name__ == "__main__":
