@@ -75,10 +75,12 @@ NO_BF16 = {k: v for k, v in SLOW_BF16.items() if k.startswith("fp32")}
         (SLOW_BF16, "bf16", "bf16", False, "as asked for"),
         (FAST_BF16, "fp32", "fp32", True, "as asked for"),
         (NO_BF16, "auto", "fp32", True, "no bfloat16"),
-        ({**SLOW_BF16, "fp32 contiguous": 0.05}, "fp32", "fp32", False, "as asked for"),
+        ({**SLOW_BF16, "fp32 contiguous": 0.05}, "fp32", "fp32", True, "as asked for"),
     ],
 )
-def test_a_change_must_pay(fresh, monkeypatch, seconds, wanted, precision, channels_last, words):
+def test_a_change_must_pay_and_float32_never_changes_its_layout(
+    fresh, monkeypatch, seconds, wanted, precision, channels_last, words
+):
     monkeypatch.setattr(devices, "_measure", lambda device: seconds)
     chosen = devices.plan("cpu", wanted)
     assert (chosen.precision, chosen.channels_last) == (precision, channels_last)
