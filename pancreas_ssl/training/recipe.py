@@ -33,8 +33,8 @@ class Recipe:
     dropout: float = 0.0  # share of channels dropped while training
 
     # --- How it learns
-    steps: int = 700  # optimiser steps
-    learning_rate: float = 3e-3  # AdamW, peak
+    steps: int = 1700  # optimiser steps
+    learning_rate: float = 5e-3  # AdamW, peak
     warmup: int = 40  # steps of linear rise before the cosine falls to 0
     weight_decay: float = 1e-4
     clip: float = 5.0  # largest norm of the gradient

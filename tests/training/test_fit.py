@@ -178,7 +178,7 @@ def test_it_runs_outside_the_main_thread():
 def test_another_recipe_or_other_cases_are_not_mixed_in(tmp_path):
     tiny(tmp_path, stop_at=3)
     cases = [ball(k) for k in range(4)]
-    with pytest.raises(InputError, match="learning_rate 0.003 there, 0.001 now"):
+    with pytest.raises(InputError, match="learning_rate 0.005 there, 0.001 now"):
         fit(
             replace(RECIPE, learning_rate=1e-3),
             cases,
