@@ -115,3 +115,10 @@ def test_code_is_clean_and_formatted():
     for arguments in (["check", "."], ["format", "--check", "."]):
         done = subprocess.run(ruff + arguments, cwd=REPOSITORY, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_the_benchmarks_can_be_started_from_the_root():
+    """Another package in the environment brings a top-level `tests` too; ours must win."""
+    command = [sys.executable, "-m", "tests.benchmarks", "--help"]
+    found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert found.returncode == 0 and "quality" in found.stdout, found.stderr
