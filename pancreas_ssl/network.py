@@ -12,7 +12,7 @@ much of an intensity shift between scanners. It is written as GroupNorm with one
 because torch runs that one natively on channels-last tensors (0.17 against 0.23 s a training step on two cores).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -167,44 +167,57 @@ class SegmentationNetwork(nn.Module):
             self.restorer = restorer.to(next(self.parameters()).device)
         return self
 
-    def encode(self, x: Float[Tensor, "B C X Y Z"]) -> list[Tensor]:
-        """Encoder outputs, finest (stride 2) first, bottleneck last."""
+    def encode(
+        self, x: Float[Tensor, "B C X Y Z"], between: Callable[[Tensor, int], Tensor] | None = None
+    ) -> list[Tensor]:
+        """Encoder outputs, finest (stride 2) first, bottleneck last.
+
+        Args:
+            between: called with each level's output and its number (0 = finest) before it goes on, and gives what
+                goes on instead: a place for MixStyle.
+        """
         if x.ndim != 5 or x.shape[1] != self.in_channels or any(size % self.stride for size in x.shape[2:]):
             raise InputError(
                 f"expected an image batch (B, {self.in_channels}, X, Y, Z) with sizes that are multiples of "
                 f"{self.stride}, got {tuple(x.shape)}; pad the image or use sliding windows"
             )
         outputs, x = [], space_to_depth(x)
-        for level in self.encoder:
+        for number, level in enumerate(self.encoder):
             x = level(x)
+            if between is not None:
+                x = between(x, number)
             outputs.append(x)
         return outputs
 
     def forward(
         self, x: Float[Tensor, "B C X Y Z"], phases: Sequence[int] | None = None
     ) -> Float[Tensor, "B classes *sizes"]:
-        """Logits `(B, classes, X, Y, Z)`; with `phases`, only at those of the 8 sub-voxel positions.
+        """Logits `(B, classes, X, Y, Z)`; with `phases`, only at those of the 8 sub-voxel positions, as `segment`."""
+        return self.segment(self.decode(self.encode(x)), phases)
+
+    def taps(self, x: Float[Tensor, "B C X Y Z"]) -> Taps:
+        """One pass with everything worth looking at; `taps(x).logits` equals `network(x)`."""
+        outputs = self.encode(x)
+        features = self.decode(outputs)
+        restored = None
+        if self.restorer is not None:
+            decoder, head = self.restorer
+            restored = depth_to_space(head(decoder(outputs)))
+        return Taps(self.segment(features), features, outputs[-1], restored)
+
+    def decode(self, outputs: list[Tensor]) -> Float[Tensor, "B F X2 Y2 Z2"]:
+        """Decoder features (stride 2) from the encoder's outputs."""
+        return self.dropout(self.decoder([*outputs[:-1], self.dropout(outputs[-1])]))
+
+    def segment(
+        self, features: Float[Tensor, "B F X2 Y2 Z2"], phases: Sequence[int] | None = None
+    ) -> Float[Tensor, "B classes *sizes"]:
+        """Logits from decoder features.
 
         With `phases` the answer is `(B, classes, len(phases), X/2, Y/2, Z/2)`, in the order of
         `space_to_depth(label)[:, phases]`: a loss on 2 random phases of 8 samples the loss on all voxels at a
         quarter of its cost.
         """
-        return self._segment(self._decode(self.encode(x)), phases)
-
-    def taps(self, x: Float[Tensor, "B C X Y Z"]) -> Taps:
-        """One pass with everything worth looking at; `taps(x).logits` equals `network(x)`."""
-        outputs = self.encode(x)
-        features = self._decode(outputs)
-        restored = None
-        if self.restorer is not None:
-            decoder, head = self.restorer
-            restored = depth_to_space(head(decoder(outputs)))
-        return Taps(self._segment(features, None), features, outputs[-1], restored)
-
-    def _decode(self, outputs: list[Tensor]) -> Tensor:
-        return self.dropout(self.decoder([*outputs[:-1], self.dropout(outputs[-1])]))
-
-    def _segment(self, features: Tensor, phases: Sequence[int] | None) -> Tensor:
         if phases is None:
             return depth_to_space(self.head(features))
         rows = torch.arange(self.n_classes * PHASES, device=features.device).view(self.n_classes, PHASES)

@@ -24,7 +24,12 @@ def add_to(app: typer.Typer) -> None:
 def train(
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, weights and the history.")],
     source: Annotated[str, typer.Option(help="Card or card/source to train on.")] = "phantom/A",
-    arm: Annotated[str, typer.Option(help="Training variant; supervised: with labels only.")] = "supervised",
+    arm: Annotated[
+        str,
+        typer.Option(
+            help="Variant: supervised, strong, randconv, gin, mixstyle, labels, organs, unlabelled or nonsense."
+        ),
+    ] = "supervised",
     root: Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of every draw.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, if not the recipe's.")] = None,

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Num, UInt8
 
 from pancreas_ssl.data.access import Case, cache_dir
-from pancreas_ssl.data.reading import read_image, read_label
+from pancreas_ssl.data.reading import read_image, read_label, read_organs
 from pancreas_ssl.data.resampling import covering_grid, resample
 from pancreas_ssl.data.volume import Volume, spacing_of
 from pancreas_ssl.errors import InputError
@@ -22,7 +22,7 @@ from pancreas_ssl.files import atomic_path
 
 __all__ = ["Prepared", "prepare", "prepare_case", "prepare_cases", "to_volume_grid"]
 
-_CACHE_FORMAT = 1  # raise it when the numbers of `prepare` change
+_CACHE_FORMAT = 2  # raise it when the numbers of `prepare` change
 Window = tuple[float, float]
 
 
@@ -30,7 +30,8 @@ Window = tuple[float, float]
 class Prepared:
     """A case as the network sees it: channel first, RAS+, `spacing` mm, image in [-1, 1], label 0 or 1.
 
-    `affine` takes indices of this grid to mm; `window` holds the HU shown as -1 and 1.
+    `affine` takes indices of this grid to mm; `window` holds the HU shown as -1 and 1; `organs`, where it was asked
+    for, holds the card's organ numbers (`phantom.tissues.Organ` for the phantom).
     """
 
     id: str
@@ -40,12 +41,14 @@ class Prepared:
     spacing: tuple[float, float, float]
     affine: Float[np.ndarray, "4 4"]
     window: Window
+    organs: UInt8[np.ndarray, "1 X Y Z"] | None = None
 
 
 def prepare(
     image: Volume,
     label: Volume | None = None,
     *,
+    organs: Volume | None = None,
     spacing: float | tuple[float, float, float] = 3.0,
     window: Window = (-150.0, 250.0),
     id: str = "",
@@ -57,8 +60,8 @@ def prepare(
     a pancreas 20 mm thick seven voxels wide and a whole abdomen small enough for a CPU. HU are clipped after
     averaging, as a scanner of that resolution would see them. A voxel is labelled where at least half of it is: on
     LIDC-IDRI-0001 this comes back to the fine grid with Dice 0.936 (nearest voxel: 0.921), its volume within half
-    a per cent. Values are rounded to half precision (0.1 HU), so that a case from the cache and a fresh one hold
-    the same numbers.
+    a per cent. An organ map takes the value of its nearest voxel. Values are rounded to half precision (0.1 HU), so
+    that a case from the cache and a fresh one hold the same numbers.
 
     Shapes: image (X, Y, Z) -> (1, x, y, z) with x = ceil(X * spacing_in / spacing).
 
@@ -75,10 +78,11 @@ def prepare(
         )
     if min(goal) <= 0:
         raise InputError(f"expected a spacing above 0 mm, got {goal}; 3.0 is the default")
-    if label is not None and label.shape != image.shape:
-        raise InputError(
-            f"expected label and image of one shape, got {label.shape} and {image.shape}; read with like="
-        )
+    for other in (label, organs):
+        if other is not None and other.shape != image.shape:
+            raise InputError(
+                f"expected label and image of one shape, got {other.shape} and {image.shape}; read with like="
+            )
     grid = covering_grid(image.shape, image.spacing, goal)
     values = resample(image.array, *grid)
     values = (np.clip(values, low, high) - (low + high) / 2) / ((high - low) / 2)
@@ -88,8 +92,18 @@ def prepare(
     mask = None
     if label is not None:
         mask = (resample(label.array, *grid, kernel="overlap") >= 0.5).astype(np.uint8)[None]
+    named = _nearest(organs.array, *grid)[None] if organs is not None else None
     rounded = values.astype(np.float16).astype(np.float32)[None]
-    return Prepared(id, source, rounded, mask, spacing_of(affine), affine, (low, high))
+    return Prepared(id, source, rounded, mask, spacing_of(affine), affine, (low, high), named)
+
+
+def _nearest(array: Num[np.ndarray, "X Y Z"], sizes, starts, steps) -> Num[np.ndarray, "x y z"]:
+    """The value of the voxel nearest to each position `start + k * step`; type kept."""
+    places = [
+        np.clip(np.rint(start + step * np.arange(n)).astype(int), 0, m - 1)
+        for n, m, start, step in zip(sizes, array.shape, starts, steps, strict=True)
+    ]
+    return array[np.ix_(*places)]
 
 
 def to_volume_grid(
@@ -117,17 +131,13 @@ def to_volume_grid(
     steps = [1.0 if abs(step - 1) < 1e-6 else float(step) for step in steps]
     if mode == "linear":
         return resample(np.asarray(values), like.shape, starts, steps)
-    nearest = [
-        np.clip(np.rint(start + step * np.arange(n)).astype(int), 0, m - 1)
-        for n, m, start, step in zip(like.shape, values.shape, starts, steps, strict=True)
-    ]
-    return values[np.ix_(*nearest)]
+    return _nearest(values, like.shape, starts, steps)
 
 
-def _key(case: Case, spacing, window: Window) -> str:
+def _key(case: Case, spacing, window: Window, organs: bool) -> str:
     """Changes with the files (path, size, time of writing), the label values and the parameters."""
     parts: list = [_CACHE_FORMAT, case.id, case.source, list(case.label_values), spacing, list(window)]
-    for path in (case.image, case.label):
+    for path in (case.image, case.label, case.organs if organs else None):
         if path is not None:
             files = sorted(path.rglob("*")) if path.is_dir() else [path]
             parts += [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in files if p.exists()]
@@ -142,14 +152,16 @@ def _save(path: Path, prepared: Prepared) -> None:
             image=prepared.image.astype(np.float16),
             label=np.packbits(label) if label is not None else np.zeros(0, np.uint8),
             affine=prepared.affine,
+            organs=prepared.organs if prepared.organs is not None else np.zeros(0, np.uint8),
         )
 
 
 def _restore(path: Path, case: Case, window: Window) -> Prepared:
     with np.load(path) as stored:
         image, affine, bits = stored["image"].astype(np.float32), stored["affine"], stored["label"]
+        organs = stored["organs"] if stored["organs"].size else None
     label = np.unpackbits(bits, count=image.size).reshape(image.shape) if bits.size else None
-    return Prepared(case.id, case.source, image, label, spacing_of(affine), affine, window)
+    return Prepared(case.id, case.source, image, label, spacing_of(affine), affine, window, organs)
 
 
 def prepare_case(
@@ -159,10 +171,16 @@ def prepare_case(
     window: Window = (-150.0, 250.0),
     cache: bool = True,
     empty_ok: bool = True,
+    organs: bool = False,
 ) -> Prepared:
     """Read and prepare one case; kept in the cache when it had to be resampled. See `prepare_cases`."""
+    if organs and case.organs is None:
+        raise InputError(
+            f"expected an organ map for case {case.id}, its card names none; train without the recipe's "
+            f"augmentation 'labels' and organs_weight, or name organs under layout in the card"
+        )
     window = (float(window[0]), float(window[1]))
-    stored = cache_dir() / "prepared" / f"{_key(case, spacing, window)}.npz" if cache else None
+    stored = cache_dir() / "prepared" / f"{_key(case, spacing, window, organs)}.npz" if cache else None
     prepared = None
     if stored is not None and stored.is_file():
         try:
@@ -172,7 +190,10 @@ def prepare_case(
     if prepared is None:
         image = read_image(case.image)
         label = read_label(case.label, case.label_values, image) if case.label else None
-        prepared = prepare(image, label, spacing=spacing, window=window, id=case.id, source=case.source)
+        named = read_organs(case.organs, image) if organs else None
+        prepared = prepare(
+            image, label, organs=named, spacing=spacing, window=window, id=case.id, source=case.source
+        )
         if stored is not None and prepared.image.shape[1:] != image.shape:
             _save(stored, prepared)
     if not empty_ok and (prepared.label is None or not prepared.label.any()):
@@ -190,14 +211,17 @@ def prepare_cases(
     window: Window = (-150.0, 250.0),
     cache: bool = True,
     empty_ok: bool = True,
+    organs: bool = False,
 ) -> list[Prepared]:
     """Read and prepare cases in order, one at a time.
 
     Scans that had to be resampled are kept in the cache folder under a key of files and parameters, so the second
-    call takes milliseconds. `empty_ok=False` (training) refuses a case without a labelled pancreas.
+    call takes milliseconds. `empty_ok=False` (training) refuses a case without a labelled pancreas; `organs=True` reads
+    the card's organ maps too.
 
     Example:
         >>> from pancreas_ssl.data.access import cases
         >>> prepare_cases(cases("phantom", "A", "train")[:2])    # doctest: +SKIP
     """
-    return [prepare_case(c, spacing=spacing, window=window, cache=cache, empty_ok=empty_ok) for c in cases]
+    how = {"spacing": spacing, "window": window, "cache": cache, "empty_ok": empty_ok, "organs": organs}
+    return [prepare_case(case, **how) for case in cases]

@@ -26,7 +26,7 @@ from pancreas_ssl.data.volume import Original, Volume, same_grid
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
 
-__all__ = ["grid_difference", "read_image", "read_label", "write_on_original"]
+__all__ = ["grid_difference", "read_image", "read_label", "read_organs", "write_on_original"]
 
 _BROKEN = (EOFError, OSError, ValueError, zlib.error, gzip.BadGzipFile)
 
@@ -143,7 +143,27 @@ def read_label(
     Raises:
         InputError: as `read_image`, and values that are not whole or unknown, another grid, an empty label.
     """
-    path = Path(path)
+    image, array = _whole_numbers(Path(path))
+    if known is not None:
+        strange = sorted(_values(array) - {0, *known, *values})
+        if strange:
+            some = ", ".join(map(str, strange[:8]))
+            raise InputError(
+                f"expected the label values of the data card, {path} also holds {some}; "
+                f"name them under label_values in the card"
+            )
+    mask = np.isin(array, values) if len(values) > 1 else array == values[0]
+    volume = _to_ras(mask.view(np.uint8), _original(image, Path(path)))
+    if like is not None and (difference := grid_difference(volume, like)):
+        raise InputError(difference)
+    if not empty_ok and not volume.array.any():
+        wanted = " or ".join(map(str, values))
+        raise InputError(f"expected a pancreas (label value {wanted}), {path} holds none; check label_values")
+    return volume
+
+
+def _whole_numbers(path: Path) -> tuple[nibabel.Nifti1Image, Num[np.ndarray, "I J K"]]:
+    """A label file and its voxels, which must be whole numbers."""
     if path.is_dir():
         raise InputError(f"expected a label file (.nii, .nii.gz), {path} is a folder; name the file")
     image = _load_nifti(path)
@@ -155,21 +175,23 @@ def read_label(
                 f"expected whole numbers in a label, {path} has fractions; is it a probability map?"
             )
         array = whole
-    if known is not None:
-        strange = sorted(_values(array) - {0, *known, *values})
-        if strange:
-            some = ", ".join(map(str, strange[:8]))
-            raise InputError(
-                f"expected the label values of the data card, {path} also holds {some}; "
-                f"name them under label_values in the card"
-            )
-    mask = np.isin(array, values) if len(values) > 1 else array == values[0]
-    volume = _to_ras(mask.view(np.uint8), _original(image, path))
+    return image, array
+
+
+def read_organs(path: str | Path, like: Volume | None = None) -> Volume:
+    """Read a map of organs as it is, uint8 with RAS+ axes; `like` as in `read_label`.
+
+    Raises:
+        InputError: as `read_label`, and values outside 0..255.
+    """
+    image, array = _whole_numbers(Path(path))
+    if array.size and (array.min() < 0 or array.max() > 255):
+        raise InputError(
+            f"expected organ numbers of 0 to 255, {path} holds {array.min():g} to {array.max():g}; renumber them"
+        )
+    volume = _to_ras(array.astype(np.uint8), _original(image, Path(path)))
     if like is not None and (difference := grid_difference(volume, like)):
         raise InputError(difference)
-    if not empty_ok and not volume.array.any():
-        wanted = " or ".join(map(str, values))
-        raise InputError(f"expected a pancreas (label value {wanted}), {path} holds none; check label_values")
     return volume
 
 

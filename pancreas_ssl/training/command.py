@@ -19,13 +19,12 @@ import numpy as np
 from pancreas_ssl import __version__
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path, make_folder
+from pancreas_ssl.training.arms import with_arm
 from pancreas_ssl.training.fit import Fitted, cases_digest, fit
 from pancreas_ssl.training.held_out import held_out_dice
 from pancreas_ssl.training.recipe import Recipe
 
-__all__ = ["ARMS", "publish", "run_training"]
-
-ARMS = ("supervised",)
+__all__ = ["publish", "run_training"]
 
 
 def run_training(
@@ -50,7 +49,7 @@ def run_training(
     Args:
         source: `card/source`; its split `train` trains, its split `held_out`, where there is one, is measured on.
         out: a new folder, or with `resume` the folder of the training to go on with.
-        arm: the training variant, one of `ARMS`.
+        arm: the training variant, one of `arms.ARMS`; its fields are put into the recipe.
         root: where the card's files lie, for cards that read a folder.
         seed, steps: put into the recipe; `steps=None` keeps the recipe's number.
         recipe: all other choices, by default `Recipe()`.
@@ -62,21 +61,33 @@ def run_training(
     Example:
         >>> run_training("phantom/A", out="runs/first", steps=200)    # doctest: +SKIP
     """
-    from pancreas_ssl.data.access import cases
+    from pancreas_ssl.data.access import cases, parse_source
+    from pancreas_ssl.data.cards import load_card
     from pancreas_ssl.data.preprocessing import prepare_cases
 
-    if arm not in ARMS:
-        raise InputError(f"expected an arm out of {', '.join(ARMS)}, got '{arm}'; name one of these")
-    recipe = replace(recipe or Recipe(), seed=seed)
+    recipe = replace(with_arm(recipe or Recipe(), arm), seed=seed)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
     source = _training_source(source)
-    listed = cases(source, root=root)
-    chosen = {split: [case for case in listed if case.split == split] for split in ("train", "held_out")}
-    train, held_out = (
-        prepare_cases(chosen[split], spacing=recipe.spacing, window=recipe.window) for split in chosen
+    card, name = parse_source(source)
+    known = load_card(card).splits[name]
+
+    def prepared(split: str, organs: bool = False) -> list:
+        listed = cases(source, split=split, root=root) if known.get(split) else []
+        return prepare_cases(listed, spacing=recipe.spacing, window=recipe.window, organs=organs)
+
+    train, held_out = prepared("train", recipe.needs_organs), prepared("held_out")
+    more = prepared("unlabelled") if recipe.unlabelled_weight > 0 else None
+    fitted = fit(
+        recipe,
+        train,
+        held_out or None,
+        out,
+        unlabelled=more,
+        resume=resume,
+        device=device,
+        progress=progress,
     )
-    fitted = fit(recipe, train, held_out or None, out, resume=resume, device=device, progress=progress)
     facts = _facts(fitted, recipe, arm, source, train, held_out, command or _command(source, out, recipe))
     write_weights(Path(out) / "weights", fitted, facts)
     with atomic_path(Path(out) / "history.csv") as temporary:

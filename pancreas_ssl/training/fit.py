@@ -21,6 +21,7 @@ from pancreas_ssl.network import SegmentationNetwork
 from pancreas_ssl.training import checkpoint as states
 from pancreas_ssl.training.held_out import held_out_dice
 from pancreas_ssl.training.launching import StopKey, accelerated
+from pancreas_ssl.training.learner import Learner
 from pancreas_ssl.training.memory import check_memory, peak_memory
 from pancreas_ssl.training.patches import Patches
 from pancreas_ssl.training.progress import Progress, duration
@@ -41,7 +42,7 @@ class Fitted:
 
     network: SegmentationNetwork
     ema: SegmentationNetwork
-    history: "pd.DataFrame"  # step, loss, learning_rate, seconds, held_out_dice (NaN where not measured)
+    history: "pd.DataFrame"  # step, loss, learning_rate, seconds, held_out_dice (NaN where not measured), loss terms
     seconds: float
     peak_memory: int  # bytes
     device: str
@@ -51,13 +52,14 @@ class Fitted:
 
 
 def cases_digest(cases: Sequence[Prepared]) -> str:
-    """sha256 over ids, images and labels of prepared cases, in order."""
+    """sha256 over ids, images, labels and organ maps of prepared cases, in order."""
     digest = hashlib.sha256()
     for case in cases:
         digest.update(f"{case.source}/{case.id} {case.image.shape}".encode())
         digest.update(np.ascontiguousarray(case.image))
-        if case.label is not None:
-            digest.update(np.ascontiguousarray(case.label))
+        for array in (case.label, case.organs):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
 
@@ -67,6 +69,7 @@ def fit(
     held_out: Sequence[Prepared] | None = None,
     out: str | Path | None = None,
     *,
+    unlabelled: Sequence[Prepared] | None = None,
     resume: bool = False,
     device: str | torch.device = "auto",
     progress: bool = True,
@@ -83,6 +86,8 @@ def fit(
         held_out: other patients of the same source; their Dice is measured every `recipe.evaluate_every` steps and
             at the end. They choose nothing: the last moving average is the result.
         out: folder for the checkpoint; without it nothing is written.
+        unlabelled: further patients of the source whose labels are not used; needed where the recipe's
+            `unlabelled_weight` is above 0, and left alone otherwise.
         resume: go on from the checkpoint in `out` if there is one.
         stop_at: end after this many steps all the same (the schedule stays that of `recipe.steps`).
         callback: called with each new row of the history.
@@ -98,7 +103,13 @@ def fit(
         >>> fitted = fit(Recipe(steps=200), train, held_out, out="runs/first")    # doctest: +SKIP
         >>> fitted.history.tail(1)    # doctest: +SKIP
     """
-    digest = cases_digest(train)
+    if recipe.unlabelled_weight > 0 and not unlabelled:
+        raise InputError(
+            "expected unlabelled cases for a recipe with unlabelled_weight above 0, got none; "
+            "pass some, or set the weight to 0"
+        )
+    unlabelled = unlabelled if recipe.unlabelled_weight > 0 else None
+    digest = cases_digest([*train, *(unlabelled or ())])
     state = _earlier(out, recipe, digest, resume)
     where = devices.resolve_device(device)
     plan = devices.plan(where, state.precision if state else recipe.precision)
@@ -113,20 +124,21 @@ def fit(
     with accelerated(where, plan.precision) as accelerator, torch.random.fork_rng(devices=forked):
         where, main = accelerator.device, accelerator.is_main_process
         patches = Patches(train, recipe, where)
-        network = SegmentationNetwork(**recipe.network_config(), seed=recipe.seed).to(where).train()
+        others = Patches(unlabelled, recipe, where, labelled=False) if unlabelled else None
+        learner = Learner(recipe).to(where).train()
         if channels_last:
-            network = network.to(memory_format=torch.channels_last_3d)
-        ema = AveragedModel(network, multi_avg_fn=moving_average(recipe.ema_decay))
+            learner = learner.to(memory_format=torch.channels_last_3d)
+        ema = AveragedModel(learner.network, multi_avg_fn=moving_average(recipe.ema_decay))
         optimiser = torch.optim.AdamW(
-            network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+            learner.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         step, history, losses, before = 0, [], [], 0.0
         if state:
-            network.load_state_dict(state.network)
+            learner.load_state_dict(state.network)
             ema.load_state_dict(state.ema)
             optimiser.load_state_dict(state.optimiser)
             step, history, losses, before = state.step, state.history, state.losses, state.seconds
-        model, optimiser = accelerator.prepare(network, optimiser)
+        model, optimiser = accelerator.prepare(learner, optimiser)
         start = saved = time.perf_counter()
         last = min(recipe.steps, stop_at if stop_at is not None else recipe.steps)
 
@@ -152,9 +164,10 @@ def fit(
 
         with StopKey() as stop, Progress(recipe.steps, step, progress and main) as bar:
             while step < last and not stop.pressed:
-                images, labels = patches(step, accelerator.process_index * recipe.batch)
-                losses.append(optimise(accelerator, model, optimiser, loss_of, images, labels, recipe, step))
-                ema.update_parameters(accelerator.unwrap_model(model))
+                first = accelerator.process_index * recipe.batch
+                batch, more = patches(step, first), others(step, first) if others else None
+                losses.append(optimise(accelerator, model, optimiser, loss_of, batch, recipe, step, more))
+                ema.update_parameters(accelerator.unwrap_model(model).network)
                 step += 1
                 measure = step == last or recipe.evaluate_every and step % recipe.evaluate_every == 0
                 if step % LOG_EVERY == 0 or measure:
@@ -175,7 +188,7 @@ def fit(
             if stop.pressed and step < last:
                 write()
                 raise RunError(_interrupted(out, step, recipe.steps))
-        network = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+        network = accelerator.unwrap_model(model, keep_fp32_wrapper=False).network
         spent = seconds()
     if progress and main:
         print(f"trained {step} steps in {duration(spent)}, {_note(history)}", flush=True)
@@ -209,8 +222,10 @@ def _earlier(out, recipe: Recipe, digest: str, resume: bool) -> states.Checkpoin
     return None
 
 
-def _row(step: int, losses: list[Tensor], rate: float, seconds: float) -> dict:
-    loss = float(torch.stack(losses).mean())
+def _row(step: int, losses: list[dict[str, Tensor]], rate: float, seconds: float) -> dict:
+    """One row of the history: means over the steps since the last one, the terms too where there are several."""
+    terms = {name: float(torch.stack([term[name] for term in losses]).mean()) for name in losses[0]}
+    loss = sum(terms.values())
     if not np.isfinite(loss):
         raise RunError(
             f"the loss is no longer a number at step {step}; lower the learning rate, or use precision 'fp32'"
@@ -220,7 +235,7 @@ def _row(step: int, losses: list[Tensor], rate: float, seconds: float) -> dict:
         "loss": loss,
         "learning_rate": rate,
         "seconds": seconds,
-    }
+    } | ({f"loss_{name}": value for name, value in terms.items()} if len(terms) > 1 else {})
 
 
 def _note(history: list[dict]) -> str:
@@ -242,4 +257,6 @@ def _interrupted(out, step: int, steps: int) -> str:
 def _frame(history: list[dict]) -> "pd.DataFrame":
     import pandas as pd
 
-    return pd.DataFrame(history, columns=["step", "loss", "learning_rate", "seconds", "held_out_dice"])
+    usual = ["step", "loss", "learning_rate", "seconds", "held_out_dice"]
+    terms = [name for name in (history[-1] if history else ()) if name not in usual]
+    return pd.DataFrame(history, columns=usual + terms)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.network import SegmentationNetwork
+from pancreas_ssl.training.learner import Learner
 from pancreas_ssl.training.recipe import Recipe
 
 __all__ = ["Forecast", "available", "check_memory", "forecast"]
@@ -56,11 +56,12 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
         >>> print(forecast(Recipe()))    # doctest: +SKIP
         0.4 GiB (activations 0.3 GiB, ...)
     """
+    samples = recipe.batch * recipe.views * (2 if recipe.unlabelled_weight > 0 else 1)
     with torch.device("meta"):
-        network = SegmentationNetwork(**recipe.network_config())
-        image = torch.zeros(recipe.batch, network.in_channels, *recipe.patch)
+        learner = Learner(recipe)
+        image = torch.zeros(samples, 1, *recipe.patch)
     saved: dict[int, tuple[torch.Tensor, int]] = {}
-    known = {id(p) for p in network.parameters()}
+    known = {id(p) for p in learner.parameters()}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         if id(tensor) not in known and tensor.device.type == "meta":
@@ -69,14 +70,16 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        logits = network(image, phases=list(range(recipe.phases)))
-        torch.logsumexp(logits, 1).mean()
-        logits.softmax(1)
+        outputs = learner(image, phases=list(range(recipe.phases)))
+        for logits in (outputs.logits, outputs.organs):
+            if logits is not None:
+                torch.logsumexp(logits, 1).mean()
+        outputs.logits.softmax(1)
     sizes = [size for _, size in saved.values()] or [0]
     share = 0.5 if precision == "bf16" else 1.0
-    voxels = recipe.batch * recipe.patch[0] * recipe.patch[1] * recipe.patch[2]
+    voxels = samples * recipe.patch[0] * recipe.patch[1] * recipe.patch[2]
     return Forecast(
-        weights=COPIES_OF_WEIGHTS * sum(p.numel() * 4 for p in network.parameters()),
+        weights=COPIES_OF_WEIGHTS * sum(p.numel() * 4 for p in learner.parameters()),
         activations=int(share * sum(sizes)),
         transient=int(TRANSIENT_COPIES * max(sizes)),
         patches=voxels * (4 + 8 + 12 + 2 * 4 * 2),  # image, label, sampling grid, the boxes they are cut from

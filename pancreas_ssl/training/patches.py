@@ -1,4 +1,4 @@
-"""Training patches: where they are cut, how they are turned and scaled, how their intensities vary.
+"""Training patches: where they are cut, and how they are turned and scaled. How they look stands in `views.py`.
 
 Every draw of sample `i` of step `n` comes from one generator keyed by (seed, n, i). Nothing depends on what was drawn
 before, so a training resumed at step n sees exactly the patches that an uninterrupted one would have seen, and no
@@ -23,10 +23,12 @@ from torch.nn import functional as F
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.training.views import appearances
 
-__all__ = ["PatchDraw", "Patches", "cut", "draw_patch", "vary_intensity"]
+__all__ = ["Batch", "PatchDraw", "Patches", "cut", "draw_patch", "keyed"]
 
 AIR = -1.0  # what lies outside a volume, after windowing
+UNLABELLED = 2**32 - 2  # reserved number in the key of draws from cases without labels
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,13 @@ def cut(
     labels: Sequence[UInt8[Tensor, "1 X Y Z"]],
     patch: Sequence[int],
     binary: bool = True,
-) -> tuple[Float32[Tensor, "B 1 x y z"], Int64[Tensor, "B 1 x y z"]]:
+    organs: Sequence[UInt8[Tensor, "1 X Y Z"]] | None = None,
+) -> tuple[Float32[Tensor, "B 1 x y z"], Int64[Tensor, "B 1 x y z"], Int64[Tensor, "B 1 x y z"] | None]:
     """The drawn patches of images (trilinear; air outside the volume) and labels (0 outside), in one interpolation.
 
     Args:
         images, labels: of all cases; `draw.case` picks.
+        organs: organ maps of all cases, where they are wanted; each voxel takes its nearest neighbour's number.
         patch: sizes in voxels.
         binary: labels are 0 and 1: they are interpolated with the image and cut at 0.5, which keeps edges smooth;
             otherwise each voxel takes its nearest neighbour's label.
@@ -113,77 +117,100 @@ def cut(
         start, stop = np.clip(low[k], 0, sizes[k]), np.clip(low[k] + box, 0, sizes[k])
         window = (slice(None), *(slice(a, b) for a, b in zip(start, stop, strict=True)))
         pads = [int(n) for i in (2, 1, 0) for n in (start[i] - low[k][i], low[k][i] + box[i] - stop[i])]
-        image, label = images[draw.case][window] - AIR, labels[draw.case][window].float()
-        stacked.append(F.pad(torch.cat([image, label]), pads))
+        parts = [images[draw.case][window] - AIR, labels[draw.case][window].float()]
+        if organs is not None:
+            parts.append(organs[draw.case][window].float())
+        stacked.append(F.pad(torch.cat(parts), pads))
         # torch's grid has its axes as (z, y, x) and runs from -1 to 1 between the edges of the box
         turn = draw.matrix * np.asarray(patch)[None, :] / box[:, None]
         offset = (2 * (centres[k] - low[k]) + 1) / box - 1
         theta[k] = np.concatenate([turn[::-1, ::-1], offset[::-1, None]], axis=1)
-    both = torch.stack(stacked)
-    where = torch.as_tensor(theta, dtype=torch.float32, device=both.device)
+    boxes = torch.stack(stacked)
+    where = torch.as_tensor(theta, dtype=torch.float32, device=boxes.device)
     grid = F.affine_grid(where, [len(draws), 1, *patch], align_corners=False)
-    if binary:
-        moved = F.grid_sample(both, grid, align_corners=False)
-        return moved[:, :1] + AIR, (moved[:, 1:] > 0.5).long()
-    image = F.grid_sample(both[:, :1], grid, align_corners=False)
-    return image + AIR, F.grid_sample(both[:, 1:], grid, mode="nearest", align_corners=False).long()
+    smooth = 2 if binary else 1  # channels that are interpolated; the others take their nearest neighbour
+    moved = F.grid_sample(boxes[:, :smooth], grid, align_corners=False)
+    image, rest = moved[:, :1] + AIR, None
+    if smooth < boxes.shape[1]:
+        rest = F.grid_sample(boxes[:, smooth:], grid, mode="nearest", align_corners=False).long()
+    label = (moved[:, 1:] > 0.5).long() if binary else rest[:, :1]
+    return image, label, rest[:, -1:] if organs is not None else None
 
 
-def vary_intensity(
-    image: Float32[Tensor, "1 x y z"], rng: np.random.Generator, recipe: Recipe
-) -> Float32[Tensor, "1 x y z"]:
-    """Mild scanner differences: `clip(gain x + shift + noise, -1, 1)`, drawn for the whole patch.
+@dataclass(frozen=True)
+class Batch:
+    """The patches of one step: several appearances (`views`) of the same places."""
 
-    White noise comes from a processor's generator on every device, so that draws do not depend on the device.
-    """
-    gain = 1 + recipe.gain * rng.uniform(-1, 1)
-    shift, spread = recipe.shift * rng.normal(), recipe.noise * rng.random()
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    out = image * gain + shift
-    if recipe.noise > 0:
-        out = out.add_(torch.randn(image.shape, generator=generator).to(image.device), alpha=spread)
-    return out.clamp_(-1, 1)
+    views: tuple[Float32[Tensor, "B 1 x y z"], ...]
+    labels: Int64[Tensor, "B 1 x y z"]
+    organs: Int64[Tensor, "B 1 x y z"] | None = None
 
 
 class Patches:
     """Batches of patches out of prepared cases, each a function of (seed, step, sample) alone.
 
     Example:
-        >>> images, labels = Patches(train, Recipe())(step=0)    # doctest: +SKIP
-        >>> images.shape, labels.shape
+        >>> batch = Patches(train, Recipe())(step=0)    # doctest: +SKIP
+        >>> batch.views[0].shape, batch.labels.shape
         (torch.Size([2, 1, 64, 64, 48]), torch.Size([2, 1, 64, 64, 48]))
     """
 
-    def __init__(self, cases: Sequence[Prepared], recipe: Recipe, device: torch.device | str = "cpu"):
-        """Keep the cases as tensors on `device`; a case without a label is an `InputError`."""
-        _check(cases, recipe)
-        self.recipe = recipe
-        self.images = [torch.from_numpy(np.ascontiguousarray(case.image)).to(device) for case in cases]
-        self.labels = [torch.from_numpy(np.ascontiguousarray(case.label)).to(device) for case in cases]
-        self.sizes = [tuple(case.image.shape[1:]) for case in cases]
-        self.inside = [np.argwhere(case.label[0] > 0) for case in cases]
+    def __init__(
+        self,
+        cases: Sequence[Prepared],
+        recipe: Recipe,
+        device: torch.device | str = "cpu",
+        labelled: bool = True,
+    ):
+        """Keep the cases as tensors on `device`.
 
-    def __call__(
-        self, step: int, first: int = 0
-    ) -> tuple[Float32[Tensor, "batch 1 x y z"], Int64[Tensor, "batch 1 x y z"]]:
-        """Images in [-1, 1] and labels of one step; `first` is the number of this process' first sample."""
-        rngs = [keyed(self.recipe.seed, step, first + k) for k in range(self.recipe.batch)]
+        Args:
+            labelled: False for cases whose labels must not be used: places are then drawn anywhere and `labels` is 0.
+
+        Raises:
+            InputError: no case, a case without a label or the organ map that the recipe needs, or on another grid.
+        """
+        _check(cases, recipe, labelled)
+        self.recipe, self.labelled = recipe, labelled
+        self.images = [_tensor(case.image, device) for case in cases]
+        labels = [case.label if labelled else np.zeros(case.image.shape, np.uint8) for case in cases]
+        self.labels = [_tensor(label, device) for label in labels]
+        self.organs = (
+            [_tensor(case.organs, device) for case in cases] if recipe.needs_organs and labelled else None
+        )
+        self.sizes = [tuple(case.image.shape[1:]) for case in cases]
+        self.inside = [np.argwhere(label[0] > 0) for label in labels]
+
+    def __call__(self, step: int, first: int = 0) -> Batch:
+        """The patches of one step; `first` is the number of this process' first sample."""
+        key = (self.recipe.seed, step) if self.labelled else (self.recipe.seed, step, UNLABELLED)
+        rngs = [keyed(*key, first + k) for k in range(self.recipe.batch)]
         draws = [draw_patch(rng, self.recipe, self.sizes, self.inside) for rng in rngs]
         binary = self.recipe.n_classes == 2
-        images, labels = cut(draws, self.images, self.labels, self.recipe.patch, binary)
-        varied = [vary_intensity(x, rng, self.recipe) for x, rng in zip(images, rngs, strict=True)]
-        return torch.stack(varied), labels
+        images, labels, organs = cut(draws, self.images, self.labels, self.recipe.patch, binary, self.organs)
+        named = organs if organs is not None else [None] * len(rngs)
+        looks = [appearances(*sample, self.recipe) for sample in zip(images, named, rngs, strict=True)]
+        return Batch(tuple(torch.stack(view) for view in zip(*looks, strict=True)), labels, organs)
 
 
-def _check(cases: Sequence[Prepared], recipe: Recipe) -> None:
+def _tensor(array: np.ndarray, device: torch.device | str) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+
+def _check(cases: Sequence[Prepared], recipe: Recipe, labelled: bool) -> None:
     if not cases:
         raise InputError(
             "expected at least one training case, got none; name a source that has a training split"
         )
     for case in cases:
-        if case.label is None:
+        if labelled and case.label is None:
             raise InputError(f"expected a label for every training case, {case.id} has none; leave it out")
-        if case.label.max() >= recipe.n_classes:
+        if labelled and recipe.needs_organs and case.organs is None:
+            raise InputError(
+                f"expected an organ map for every training case of this recipe, {case.id} has none; "
+                f"prepare it with organs=True, or train without augmentation 'labels' and organs_weight"
+            )
+        if labelled and case.label.max() >= recipe.n_classes:
             raise InputError(
                 f"expected labels below {recipe.n_classes}, {case.id} has {case.label.max()}; raise n_classes"
             )

@@ -5,7 +5,11 @@ from dataclasses import asdict, dataclass, fields
 
 from pancreas_ssl.errors import InputError
 
-__all__ = ["Recipe"]
+__all__ = ["AUGMENTATIONS", "Recipe"]
+
+AUGMENTATIONS = ("none", "mild", "strong", "randconv", "gin", "labels")
+"""What may vary the appearance of a patch: nothing; gain, shift and noise alone; or, before these, one of the families
+of `pancreas_ssl.augmentation` ('labels' needs the organ maps of the card)."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,15 @@ class Recipe:
     shift: float = 0.04  # standard deviation of an offset, in units of the [-1, 1] scale
     noise: float = 0.04  # largest standard deviation of white noise, same units
 
+    # --- Arms: what is added to plain supervised learning
+    augmentation: str = "mild"  # appearance of a patch beyond the mild variation above; see AUGMENTATIONS
+    views: int = 1  # appearances of each patch in a step; every one of them is segmented
+    consistency_weight: float = 0.0  # holds the views' predictions together; needs at least two views
+    mixstyle: float = 0.0  # probability that a step mixes the feature statistics of its patches
+    organs_weight: float = 0.0  # an auxiliary head names all organs of the card, at half resolution
+    unlabelled_weight: float = 0.0  # consistency on patches of cases whose labels are not used
+    nonsense_weight: float = 0.0  # a control: an auxiliary head predicts noise that no image tells of
+
     # --- Bookkeeping that the weights depend on
     seed: int = 0  # initial weights and every draw
     precision: str = "auto"  # 'fp32', 'bf16', or what a short probe finds faster
@@ -78,7 +91,16 @@ class Recipe:
         _require(self.learning_rate > 0, "learning_rate above 0", self.learning_rate)
         _require(1 <= self.phases <= 8, "phases between 1 and 8", self.phases)
         _require(0 <= self.ema_decay < 1, "ema_decay in [0, 1)", self.ema_decay)
-        for name in ("foreground", "affine"):
+        _require(
+            self.augmentation in AUGMENTATIONS,
+            f"augmentation out of {', '.join(AUGMENTATIONS)}",
+            self.augmentation,
+        )
+        _require(self.views >= 1, "number of views of at least 1", self.views)
+        for name in ("consistency_weight", "unlabelled_weight"):
+            fine = self.views >= 2 or getattr(self, name) == 0
+            _require(fine, f"recipe with views of at least 2 where {name} is above 0", f"views {self.views}")
+        for name in ("foreground", "affine", "mixstyle"):
             _require(0 <= getattr(self, name) <= 1, f"{name} between 0 and 1", getattr(self, name))
         for name in (
             "rotation",
@@ -87,6 +109,10 @@ class Recipe:
             "shift",
             "noise",
             "weight_decay",
+            "consistency_weight",
+            "organs_weight",
+            "unlabelled_weight",
+            "nonsense_weight",
             "seed",
             "evaluate_every",
         ):
@@ -102,6 +128,11 @@ class Recipe:
             return self.learning_rate * (step + 1) / (warmup + 1)
         progress = (step - warmup) / max(1, self.steps - warmup)
         return 0.5 * self.learning_rate * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    @property
+    def needs_organs(self) -> bool:
+        """Whether the training cases need organ maps (`prepare_cases(..., organs=True)`)."""
+        return self.augmentation == "labels" or self.organs_weight > 0
 
     def network_config(self) -> dict:
         """Arguments of `SegmentationNetwork` that this recipe asks for."""

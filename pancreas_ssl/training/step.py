@@ -1,17 +1,20 @@
-"""One optimiser step: the loss, the gradient, the moving average of the weights."""
+"""One optimiser step: the terms of the loss, the gradient, the moving average of the weights."""
 
+import math
 from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from pancreas_ssl.augmentation import draw_mixstyle
 from pancreas_ssl.network import PHASES, space_to_depth
-from pancreas_ssl.training.patches import keyed
+from pancreas_ssl.training.patches import Batch, keyed
 from pancreas_ssl.training.recipe import Recipe
 
-__all__ = ["moving_average", "optimise", "segmentation_loss"]
+__all__ = ["consistency", "losses_of", "moving_average", "optimise", "segmentation_loss"]
 
 SHARED = 2**32 - 1  # sample number reserved for the draws that a whole step shares
 
@@ -36,35 +39,86 @@ def segmentation_loss(recipe: Recipe) -> Callable[[Tensor, Tensor], Float[Tensor
     )
 
 
-def optimise(
-    accelerator: Accelerator,
+def consistency(logits: Float[Tensor, "V B C *rest"]) -> Float[Tensor, ""]:
+    r"""How far the predictions of several views lie apart: the mean over views and voxels of KL(p_v || mean p).
+
+    `D = 1/V \sum_v \sum_c p_vc (log p_vc - log m_c)`, m = 1/V \sum_v p_v, in nats: the Jensen-Shannon divergence, 0 for
+    equal predictions and never above log V. RandConv (arXiv:2007.13003) holds its views together in this way.
+
+    Example:
+        >>> consistency(torch.zeros(2, 1, 2, 4, 4, 4)).item()
+        0.0
+    """
+    log_p = logits.float().log_softmax(2)
+    log_m = torch.logsumexp(log_p, 0) - math.log(len(logits))
+    return (log_p.exp() * (log_p - log_m)).sum(2).mean()
+
+
+def losses_of(
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    loss_of: Callable[[Tensor, Tensor], Tensor],
-    images: Float32[Tensor, "B 1 X Y Z"],
-    labels: Int64[Tensor, "B 1 X Y Z"],
+    batch: Batch,
+    unlabelled: Batch | None,
+    segmentation: Callable[[Tensor, Tensor], Tensor],
     recipe: Recipe,
     step: int,
-) -> Float[Tensor, ""]:
-    """One step on one batch; the loss is returned without waiting for it.
+) -> dict[str, Float[Tensor, ""]]:
+    """The terms of the loss, each already weighted; what is trained is their sum.
 
-    The loss looks at `recipe.phases` of the 8 sub-voxel positions, drawn anew in every step by a generator keyed by
-    (seed, step); dropout, where there is any, is seeded by the same.
+    All views, of patches with labels and without, go through the network in one pass (InstanceNorm keeps the samples
+    apart). The loss looks at `recipe.phases` of the 8 sub-voxel positions, drawn anew in every step by a generator
+    keyed by (seed, step); dropout, where there is any, is seeded by the same.
     """
     rng = keyed(recipe.seed, step, SHARED)
     phases = sorted(rng.permutation(PHASES)[: recipe.phases].tolist())
     if recipe.dropout > 0:
         torch.manual_seed(int(rng.integers(2**62)))
+    views, labelled = len(batch.views), len(batch.labels)
+    groups = [batch.views] + ([unlabelled.views] if unlabelled is not None else [])
+    images = torch.cat([torch.cat(group) for group in zip(*groups, strict=True)])  # view by view
+    style = draw_mixstyle(rng, len(images), probability=recipe.mixstyle) if recipe.mixstyle > 0 else None
+    outputs = model(images, phases=phases, style=style)
+
+    logits = outputs.logits.flatten(2, 3).unflatten(0, (views, -1))
+    target = space_to_depth(batch.labels)[:, None, phases].flatten(2, 3)
+    seen = logits[:, :labelled].flatten(0, 1)
+    terms = {"segmentation": segmentation(seen, target.repeat(views, 1, 1, 1, 1))}
+    if recipe.consistency_weight > 0:
+        terms["consistency"] = recipe.consistency_weight * consistency(logits[:, :labelled])
+    if unlabelled is not None:
+        terms["unlabelled"] = recipe.unlabelled_weight * consistency(logits[:, labelled:])
+    if outputs.organs is not None:
+        organs = outputs.organs.unflatten(0, (views, -1))[:, :labelled].flatten(0, 1)
+        named = batch.organs[:, 0, ::2, ::2, ::2].repeat(views, 1, 1, 1)
+        terms["organs"] = recipe.organs_weight * F.cross_entropy(organs.float(), named)
+    if outputs.nonsense is not None:
+        noise = torch.randn(
+            outputs.nonsense.shape, generator=torch.Generator().manual_seed(int(rng.integers(2**62)))
+        )
+        terms["nonsense"] = recipe.nonsense_weight * F.mse_loss(
+            outputs.nonsense.float(), noise.to(outputs.nonsense.device)
+        )
+    return terms
+
+
+def optimise(
+    accelerator: Accelerator,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    segmentation: Callable[[Tensor, Tensor], Tensor],
+    batch: Batch,
+    recipe: Recipe,
+    step: int,
+    unlabelled: Batch | None = None,
+) -> dict[str, Float[Tensor, ""]]:
+    """One step on one batch; the terms of the loss are returned without waiting for them."""
     for group in optimiser.param_groups:
         group["lr"] = recipe.learning_rate_at(step)
-    logits = model(images, phases=phases)
-    folded = space_to_depth(labels)[:, None, phases]
-    loss = loss_of(logits.flatten(2, 3), folded.flatten(2, 3))
+    terms = losses_of(model, batch, unlabelled, segmentation, recipe, step)
     optimiser.zero_grad()
-    accelerator.backward(loss)
+    accelerator.backward(sum(terms.values()))
     accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
     optimiser.step()
-    return loss.detach()
+    return {name: term.detach() for name, term in terms.items()}
 
 
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:

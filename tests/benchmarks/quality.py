@@ -60,10 +60,10 @@ def unet_with_our_schedule(train, held_out, recipe, limit) -> tuple[list[tuple[f
     patches, criterion = Patches(train, recipe, torch.device("cpu")), segmentation_loss(recipe)
     every, points, clock = max(1, recipe.steps // LOOKS), [], Clock()
     for step in range(recipe.steps):
-        images, labels = patches(step, 0)
+        batch = patches(step)
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate_at(step)
-        loss = criterion(network(images), labels)
+        loss = criterion(network(batch.views[0]), batch.labels)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)

@@ -25,9 +25,9 @@ def test_phantom_card_fixes_roles_and_splits():
     card = load_card("phantom")
     assert {name: source.role for name, source in card.sources.items()} == ROLES
     sizes = {f"{s}/{k}": len(ids) for s, parts in card.splits.items() for k, ids in parts.items()}
-    assert sizes == {"A/train": 24, "A/held_out": 8} | {f"{s}/development": 16 for s in "VWX"} | {
-        f"{s}/test": 24 for s in "BCD"
-    }
+    assert sizes == {"A/train": 24, "A/held_out": 8, "A/unlabelled": 24} | {
+        f"{s}/development": 16 for s in "VWX"
+    } | {f"{s}/test": 24 for s in "BCD"} | {f"{s}/oracle": 24 for s in "VWXBCD"}
     assert card.splits["A"]["held_out"][0] == "A_024" and card.split_of("A", "A_024") == "held_out"
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.training.arms import ARMS, with_arm
 from pancreas_ssl.training.recipe import Recipe
 
 
@@ -41,6 +42,12 @@ def test_an_unknown_field_is_named_with_the_known_ones():
         dict(ema_decay=1.0),
         dict(precision="fp16"),
         dict(spacing=0.0),
+        dict(augmentation="wild"),
+        dict(views=0),
+        dict(consistency_weight=0.5),
+        dict(unlabelled_weight=0.5, views=1),
+        dict(mixstyle=1.5),
+        dict(organs_weight=-0.1),
     ],
 )
 def test_unfit_values_get_a_sentence(wrong):
@@ -57,3 +64,14 @@ def test_warm_up_then_half_a_cosine():
     assert all(
         rate > 0 for rate in (Recipe(steps=1).learning_rate_at(0), Recipe(steps=3).learning_rate_at(2))
     )
+
+
+def test_arms_are_recipes_and_an_unknown_one_is_named():
+    assert with_arm(Recipe(steps=5), "supervised") == Recipe(steps=5)
+    for name, arm in ARMS.items():
+        made = with_arm(Recipe(), name)
+        changed = {key for key, value in made.to_dict().items() if Recipe().to_dict()[key] != value}
+        assert changed == set(arm.fields) and arm.what
+    assert with_arm(Recipe(), "labels").needs_organs and not with_arm(Recipe(), "gin").needs_organs
+    with pytest.raises(InputError, match="supervised, strong.*got 'wild'"):
+        with_arm(Recipe(), "wild")

@@ -1,0 +1,66 @@
+"""One thing at a time: the same patient, seen by a scanner that differs from a source in a single respect.
+
+Between two sources everything differs at once. To see which difference costs what, take one respect after the other
+from the second source and leave the rest as it is in the first. Every part of the scanner draws from a stream of its
+own, so two such scans of one patient differ in that respect alone; only `patients` changes the anatomy, by the same
+draws from another population.
+"""
+
+from dataclasses import replace
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.phantom.cohort import make_case
+from pancreas_ssl.phantom.profiles import find_source
+from pancreas_ssl.phantom.scanner import Scan
+from pancreas_ssl.phantom.sources import Source
+
+__all__ = ["RESPECTS", "changed_case", "changed_source"]
+
+RESPECTS: dict[str, tuple[str, ...]] = {
+    "phase": ("hu", "contrast_sd", "hu_jitter", "texture", "coarse_texture"),
+    "oral contrast": ("oral_contrast",),
+    "fat": ("pancreas_fat",),
+    "noise": ("noise_sd", "noise_jitter"),
+    "kernel": ("kernel",),
+    "thickness": ("slice_thickness", "spacing"),
+    "artefacts": ("streaks", "cupping"),
+    "calibration": ("calibration", "calibration_sd"),
+    "field of view": ("padding", "crop", "crop_range", "spare_pancreas"),
+    "patients": ("traits",),
+}
+"""Respects in which sources differ, and the fields of `Source` that each holds (the anatomy's grid apart)."""
+
+
+def changed_source(base: str | Source, other: str | Source, *respects: str) -> Source:
+    """`base` with the given respects taken from `other`; with none of them, `base` itself; with all, nearly `other`.
+
+    Args:
+        respects: keys of `RESPECTS`.
+
+    Raises:
+        InputError: an unknown source or respect.
+
+    Example:
+        >>> mixed = changed_source("A", "X", "noise")
+        >>> mixed.noise_sd, mixed.kernel
+        (24.0, 'medium')
+    """
+    base, other = find_source(base), find_source(other)
+    for respect in respects:
+        if respect not in RESPECTS:
+            raise InputError(
+                f"expected a respect out of {', '.join(RESPECTS)}, got {respect!r}; name one of these"
+            )
+    fields = {name: getattr(other, name) for respect in respects for name in RESPECTS[respect]}
+    return replace(base, **fields)
+
+
+def changed_case(base: str | Source, other: str | Source, patient: int, *respects: str) -> Scan:
+    """A patient of `base`, scanned by `changed_source(base, other, *respects)`; patient and draws stay the same.
+
+    Example:
+        >>> plain = changed_case("A", "W", 24)                     # doctest: +SKIP
+        >>> thick = changed_case("A", "W", 24, "thickness")        # doctest: +SKIP
+    """
+    source = changed_source(base, other, *respects)
+    return make_case(source, patient, patient_of=source)[0]

@@ -1,0 +1,76 @@
+"""The network with what a training adds to it and a prediction never needs: auxiliary heads, mixed styles."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pancreas_ssl.augmentation import MixStyleDraw, apply_mixstyle
+from pancreas_ssl.network import SegmentationNetwork
+from pancreas_ssl.training.recipe import Recipe
+
+__all__ = ["N_ORGANS", "Learner", "Outputs"]
+
+N_ORGANS = 15  # background and the 14 organs of `phantom.tissues.Organ`; a card may use fewer numbers
+MIXED_LEVELS = 2  # MixStyle mixes the outputs of the first levels, where features still look like the scanner
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one pass of a learner gives."""
+
+    logits: Float[Tensor, "B classes phases X2 Y2 Z2"]
+    organs: Float[Tensor, "B organs X2 Y2 Z2"] | None = None
+    nonsense: Float[Tensor, "B 1 X2 Y2 Z2"] | None = None
+
+
+class Learner(nn.Module):
+    """`network` and the heads that the recipe asks for; everything a step computes passes through `forward`.
+
+    The auxiliary heads are 1x1x1 convolutions on the decoder's features (stride 2). They are trained, kept in the
+    checkpoint, and left behind at the end.
+
+    Example:
+        >>> learner = Learner(Recipe(organs_weight=0.2))
+        >>> learner(torch.zeros(2, 1, 32, 32, 16)).organs.shape
+        torch.Size([2, 15, 16, 16, 8])
+    """
+
+    def __init__(self, recipe: Recipe):
+        super().__init__()
+        self.network = SegmentationNetwork(**recipe.network_config(), seed=recipe.seed)
+        generator = torch.Generator().manual_seed(recipe.seed + 2)
+        width = recipe.channels[0]
+        self.organs = _head(width, N_ORGANS, generator) if recipe.organs_weight > 0 else None
+        self.nonsense = _head(width, 1, generator) if recipe.nonsense_weight > 0 else None
+
+    def forward(
+        self,
+        images: Float[Tensor, "B 1 X Y Z"],
+        phases: Sequence[int] = tuple(range(8)),
+        style: MixStyleDraw | None = None,
+    ) -> Outputs:
+        """Logits at the given sub-voxel positions, and what the auxiliary heads say.
+
+        Args:
+            style: mixes the statistics of the first two levels' features between the patches of the batch.
+        """
+
+        def mix(x: Tensor, level: int) -> Tensor:
+            return apply_mixstyle(x, style) if level < MIXED_LEVELS else x
+
+        features = self.network.decode(self.network.encode(images, mix if style is not None else None))
+        return Outputs(
+            self.network.segment(features, phases),
+            self.organs(features) if self.organs is not None else None,
+            self.nonsense(features) if self.nonsense is not None else None,
+        )
+
+
+def _head(inputs: int, outputs: int, generator: torch.Generator) -> nn.Conv3d:
+    head = nn.Conv3d(inputs, outputs, 1)
+    nn.init.kaiming_normal_(head.weight, generator=generator)
+    nn.init.zeros_(head.bias)
+    return head

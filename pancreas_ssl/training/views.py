@@ -1,0 +1,62 @@
+"""How a patch looks: mild scanner differences, or the appearance families of `pancreas_ssl.augmentation` before them.
+
+A view is one appearance of a patch. Several views of one patch differ in appearance alone, so their predictions
+should agree: that is what a consistency loss holds them to.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+
+from pancreas_ssl import augmentation as families
+from pancreas_ssl.training.recipe import Recipe
+
+__all__ = ["appearances", "vary_intensity"]
+
+
+def appearances(
+    image: Float32[Tensor, "1 x y z"],
+    organs: Int64[Tensor, "1 x y z"] | None,
+    rng: np.random.Generator,
+    recipe: Recipe,
+) -> list[Float32[Tensor, "1 x y z"]]:
+    """`recipe.views` appearances of one patch, drawn from `rng` one after the other.
+
+    With GIN, views come in pairs that are blended as its authors do: what one view shows of the first random network
+    at a place, the other shows of the second.
+    """
+    looks = [_family(image, organs, rng, recipe.augmentation) for _ in range(recipe.views)]
+    if recipe.augmentation == "gin":
+        for k in range(0, len(looks) - 1, 2):
+            field = families.draw_blend(rng, image.shape[1:])
+            looks[k : k + 2] = families.blend(*looks[k : k + 2], field)
+    return [look if recipe.augmentation == "none" else vary_intensity(look, rng, recipe) for look in looks]
+
+
+def _family(image: Tensor, organs: Tensor | None, rng: np.random.Generator, name: str) -> Tensor:
+    if name == "strong":
+        return families.apply_strong(image, families.draw_strong(rng))
+    if name == "randconv":
+        return families.apply_randconv(image, families.draw_randconv(rng))
+    if name == "gin":
+        return families.apply_gin(image, families.draw_gin(rng))
+    if name == "labels":
+        return families.apply_labels(image, organs, families.draw_labels(rng))
+    return image
+
+
+def vary_intensity(
+    image: Float32[Tensor, "1 x y z"], rng: np.random.Generator, recipe: Recipe
+) -> Float32[Tensor, "1 x y z"]:
+    """Mild scanner differences: `clip(gain x + shift + noise, -1, 1)`, drawn for the whole patch.
+
+    White noise comes from a processor's generator on every device, so that draws do not depend on the device.
+    """
+    gain = 1 + recipe.gain * rng.uniform(-1, 1)
+    shift, spread = recipe.shift * rng.normal(), recipe.noise * rng.random()
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    out = image * gain + shift
+    if recipe.noise > 0:
+        out = out.add_(torch.randn(image.shape, generator=generator).to(image.device), alpha=spread)
+    return out.clamp_(-1, 1)

@@ -1,0 +1,45 @@
+"""One thing at a time: nothing else moves."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.phantom.changes import RESPECTS, changed_case, changed_source
+from pancreas_ssl.phantom.cohort import make_case
+from pancreas_ssl.phantom.profiles import SOURCES
+from pancreas_ssl.phantom.sources import Source
+
+
+def test_the_respects_cover_every_field_once():
+    named = [name for group in RESPECTS.values() for name in group]
+    identity = {"name", "role", "title", "grid"}
+    assert sorted(named) == sorted({field.name for field in fields(Source)} - identity)
+
+
+def test_only_what_was_named_changes():
+    base, other = SOURCES["A"], SOURCES["W"]
+    mixed = changed_source("A", "W", "kernel", "thickness")
+    assert mixed.spacing == other.spacing and mixed.kernel == other.kernel
+    assert mixed.hu == base.hu and mixed.traits == base.traits and mixed.name == "A"
+    assert changed_source("A", "W") == base
+
+
+def test_the_same_patient_with_one_change():
+    plain, _ = make_case("A", 3)
+    assert np.array_equal(changed_case("A", "X", 3).image, plain.image)
+    noisy, grey = changed_case("A", "X", 3, "noise"), changed_case("A", "X", 3, "phase")
+    for scan in (noisy, grey):
+        assert np.array_equal(scan.label, plain.label) and not np.array_equal(scan.image, plain.image)
+    inside = plain.label > 0
+    spread = [scan.image[inside].std() for scan in (plain, noisy)]
+    assert spread[1] > 1.3 * spread[0]
+    assert abs(noisy.image[inside].mean() - plain.image[inside].mean()) < 3
+    assert grey.image[inside].mean() < plain.image[inside].mean() - 20
+    assert not np.array_equal(changed_case("A", "X", 3, "patients").label, plain.label)
+
+
+def test_an_unknown_respect_is_named():
+    with pytest.raises(InputError, match="phase, oral contrast.*got 'colour'"):
+        changed_source("A", "V", "colour")

@@ -1,0 +1,101 @@
+"""The terms of the loss, and every arm through the loop: killed and resumed to equal weights too."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.training import fit
+from pancreas_ssl.training.arms import ARMS, with_arm
+from pancreas_ssl.training.learner import Learner
+from pancreas_ssl.training.patches import Patches
+from pancreas_ssl.training.step import consistency, losses_of, segmentation_loss
+from tests.training.helpers import RECIPE, ball
+
+
+def cases(n: int = 2) -> list:
+    """Balls with an organ map: the ball is organ 1, its shell organ 2."""
+    made = []
+    for k in range(n):
+        case = ball(k)
+        shell = np.roll(case.label, 2, axis=1) | np.roll(case.label, -2, axis=1)
+        made.append(replace(case, organs=np.where(case.label, 1, 2 * shell).astype(np.uint8)))
+    return made
+
+
+def test_consistency_by_hand_and_at_its_ends():
+    logits = torch.randn(3, 2, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    same = logits[:1].expand(3, -1, -1, -1, -1)
+    assert consistency(same).abs() < 1e-6 < consistency(logits)
+    certain = torch.tensor([[[40.0, -40.0]], [[-40.0, 40.0]]])  # two views that are sure of opposite classes
+    assert consistency(certain).item() == pytest.approx(math.log(2), abs=1e-6)
+    p, q = torch.tensor([0.9, 0.1]), torch.tensor([0.6, 0.4])
+    m = (p + q) / 2
+    by_hand = 0.5 * ((p * (p / m).log()).sum() + (q * (q / m).log()).sum())
+    assert consistency(torch.stack([p, q]).log()[:, None]).item() == pytest.approx(by_hand.item(), abs=1e-6)
+
+
+def test_consistency_pulls_the_views_together_and_does_not_mind_their_order():
+    logits = torch.tensor([[[1.0, -1.0]], [[-0.5, 0.5]]], requires_grad=True)
+    value = consistency(logits)
+    value.backward()
+    assert logits.grad[0, 0, 0] > 0 > logits.grad[1, 0, 0]  # a step down the gradient brings them closer
+    assert torch.allclose(consistency(logits.flip(0)), value)
+    half = consistency(logits.detach().bfloat16())
+    assert torch.allclose(half, value, rtol=0.02)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_each_arm_has_its_terms_and_a_gradient_for_every_weight(arm):
+    recipe = replace(with_arm(RECIPE, arm), dropout=0.0, batch=2, mixstyle=1.0 if arm == "mixstyle" else 0.0)
+    torch.manual_seed(0)
+    learner = Learner(recipe)
+    more = Patches(cases(), recipe, labelled=False)(0) if recipe.unlabelled_weight else None
+    terms = losses_of(learner, Patches(cases(), recipe)(0), more, segmentation_loss(recipe), recipe, 0)
+    expected = {
+        "randconv": {"consistency"},
+        "gin": {"consistency"},
+        "organs": {"organs"},
+        "unlabelled": {"unlabelled"},
+        "nonsense": {"nonsense"},
+    }
+    assert set(terms) == {"segmentation"} | expected.get(arm, set())
+    assert all(term.isfinite() and term >= 0 for term in terms.values())
+    sum(terms.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in learner.parameters())
+
+
+def test_views_of_one_appearance_give_the_loss_of_one_view():
+    one = replace(RECIPE, augmentation="none", dropout=0.0)
+    two = replace(one, views=2, consistency_weight=1.0)
+    values = []
+    for recipe in (one, two):
+        learner = Learner(recipe).eval()
+        batch = Patches(cases(), recipe)(0)
+        values.append(losses_of(learner, batch, None, segmentation_loss(recipe), recipe, 0))
+    torch.testing.assert_close(values[0]["segmentation"], values[1]["segmentation"], rtol=1e-4, atol=1e-5)
+    assert values[1]["consistency"] < 1e-6
+
+
+@pytest.mark.parametrize("arm", ["gin", "labels", "unlabelled", "nonsense", "organs"])
+def test_an_arm_stopped_and_resumed_ends_with_equal_weights(arm, tmp_path):
+    torch.set_num_threads(1)
+    recipe = replace(with_arm(RECIPE, arm), steps=6)
+    how = {"unlabelled": cases(2), "device": "cpu", "progress": False}
+    whole = fit(recipe, cases(), **how)
+    fit(recipe, cases(), out=tmp_path, stop_at=3, **how)
+    resumed = fit(recipe, cases(), out=tmp_path, resume=True, **how)
+    for name, value in whole.ema.state_dict().items():
+        assert torch.equal(value, resumed.ema.state_dict()[name]), name
+    terms = [name for name in whole.history if name.startswith("loss_")]
+    assert bool(terms) == (arm != "labels")
+    if terms:
+        np.testing.assert_allclose(whole.history[terms].sum(axis=1), whole.history["loss"], rtol=1e-5)
+
+
+def test_unlabelled_cases_must_be_there_when_the_recipe_wants_them():
+    with pytest.raises(InputError, match="expected unlabelled cases"):
+        fit(with_arm(RECIPE, "unlabelled"), cases(), device="cpu", progress=False)
