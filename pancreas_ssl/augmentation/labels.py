@@ -1,12 +1,13 @@
 """Label-conditioned random intensities: every organ of a patch gets a grey of its own, and so do fat and muscle.
 
     x' = m_l + d_l + s_l (x - m_l)      l the class of the voxel, m_l the mean of the class in this patch
-    d_l from N(0, shift^2)              s_l = exp(u),  u from U(-spread, spread)
+    d_l from N(0, shift^2), or such that the class gets a new mean m_l + d_l from U(-0.6, 1)
+    s_l = exp(u),  u from U(-spread, spread)
 
 Contrast phases and scanners change organs *against each other*, which no curve over the whole image can do; here the
-liver may brighten while the pancreas fades. Classes are the organ labels 1, 2, ... and three classes told apart by
-their HU: air (below -140 HU, wherever it lies: gas in the bowel too), fat without a label (-140 to -30 HU) and
-other tissue without a label. Air stays as it is. The maps of scale and offset are blurred by one voxel before they
+liver may brighten while the pancreas fades. Classes are the organ labels 1, 2, ..., the content of hollow organs (what
+is darker than 50 HU in them), and three classes told apart by their HU: air (below -140 HU, wherever it lies: gas in
+the bowel too), fat without a label (-140 to -30 HU) and other tissue without a label. Air stays as it is. The maps of scale and offset are blurred by one voxel before they
 are applied, so that a border keeps its partial volume and shows no seam: two neighbours on a constant patch differ by
 at most 0.4 of the step between their classes. After that, each perhaps: a blur, a gamma curve, and noise. A share
 `keep` of the patches gets noise only.
@@ -33,16 +34,24 @@ __all__ = ["AIR_BELOW", "FAT_BELOW", "LabelDraw", "apply_labels", "classes", "dr
 AIR_BELOW, FAT_BELOW = -0.95, -0.4
 """Upper bounds of air (-140 HU) and of fat (-30 HU, midway between fat at -100 and water-like tissue at 40)."""
 
-BACKGROUND = 3  # classes 0, 1, 2: air, fat, other soft tissue; label l is class l + 2
+BACKGROUND = 3  # classes 0, 1, 2: air, fat, other soft tissue; label l is class l + 2; then the contents
+CONTENT_BELOW = 0.0  # 50 HU: between bowel content (22) and bowel wall (92) of the portal venous phase
+HOLLOW = (7, 8, 9)  # the phantom's stomach, duodenum and bowel
+NEW_MEANS = (-0.6, 1.0)  # -70 to 250 HU
 SOFTENING = 1.0  # voxels: blur of the maps of shift and scale
 
 
 @dataclass(frozen=True)
 class LabelDraw:
-    """Shift and scale of each class (air, fat, soft tissue, label 1, label 2, ...), and what follows them."""
+    """Shift and scale of each class (air, fat, soft tissue, label 1, label 2, ..., contents), and what follows them.
+
+    Where `mean` is a number and not NaN, the class is moved to that mean, and its shift is not used.
+    """
 
     shift: Float32[np.ndarray, " classes"]
     scale: Float32[np.ndarray, " classes"]
+    mean: Float32[np.ndarray, " classes"] | None = None
+    hollow: tuple[int, ...] = ()  # labels whose content is a class of its own, in the order of the last classes
     blur: float = 0.0  # voxels
     gamma: float = 1.0  # exponent
     noise: float = 0.0  # standard deviation
@@ -51,7 +60,7 @@ class LabelDraw:
     @property
     def n_labels(self) -> int:
         """Number of labels that this drawing knows, background included."""
-        return len(self.shift) - BACKGROUND + 1
+        return len(self.shift) - len(self.hollow) - BACKGROUND + 1
 
 
 def draw_labels(
@@ -59,7 +68,9 @@ def draw_labels(
     n_labels: int = 15,
     shift: float = 0.25,
     spread: float = 0.5,
+    redraw: float = 0.3,
     keep: float = 0.2,
+    hollow: tuple[int, ...] | None = None,
     blur: float = 1.0,
     gamma: float = 0.3,
     noise: float = 0.1,
@@ -72,7 +83,10 @@ def draw_labels(
         shift: standard deviation of a class' offset. 0.25 is 50 HU: from the unenhanced to the arterial phase a
             pancreas moves by 80 HU.
         spread: largest logarithm of a class' contrast inside; 0.5 gives factors of 0.61 to 1.65.
+        redraw: share of classes that get a new mean altogether, anywhere between fat and bright contrast: no phase
+            brightens the content of the bowel to 250 HU, but a drink does.
         keep: share of patches that are left as they are, apart from noise: the network also sees its source.
+        hollow: labels of hollow organs; None takes the phantom's, as far as they are below `n_labels`.
         blur: largest blur in voxels (uniform from 0), in half of the patches.
         gamma: largest logarithm of the exponent (uniform on both sides of 0), in half of the patches.
         noise: largest standard deviation of white noise (uniform from 0); 0.1 is 20 HU.
@@ -83,17 +97,24 @@ def draw_labels(
     Example:
         >>> draw = draw_labels(np.random.default_rng(0))
         >>> draw.shift.shape, draw.n_labels
-        ((17,), 15)
+        ((20,), 15)
     """
     require(n_labels >= 1, "at least one label (the background)", n_labels, "the phantom has 15")
     require(0 <= keep <= 1, "a share keep between 0 and 1", keep, "0.2 keeps one patch in five")
+    require(0 <= redraw <= 1, "a share redraw between 0 and 1", redraw, "0 leaves every class near its own mean")
+    hollow = tuple(label for label in HOLLOW if label < n_labels) if hollow is None else tuple(hollow)
+    fits = all(0 < label < n_labels for label in hollow)
+    require(fits, f"hollow labels between 1 and {n_labels - 1}", hollow, "name organs that have a label")
     sizes = {"shift": shift, "spread": spread, "blur": blur, "gamma": gamma, "noise": noise}
     for name, size in sizes.items():
         require(math.isfinite(size) and size >= 0, f"a {name} of at least 0", size, "0 switches it off")
     kept = rng.random() < keep
-    n_classes = n_labels + BACKGROUND - 1
+    n_classes = n_labels + BACKGROUND - 1 + len(hollow)
     shifts = rng.normal(0, 1, n_classes) * shift
     scales = np.exp(rng.uniform(-1, 1, n_classes) * spread)
+    anew, means = rng.random(n_classes) < redraw, rng.uniform(*NEW_MEANS, n_classes)
+    anew[: BACKGROUND - 1] = False  # fat stays near fat: it is what shows where organs end
+    means[~anew] = np.nan
     happens, drawn = rng.random(2) < 0.5, rng.random(3)
     seed = int(rng.integers(2**62))
     shifts[0], scales[0] = 0, 1
@@ -102,6 +123,8 @@ def draw_labels(
     return LabelDraw(
         shifts.astype(np.float32),
         scales.astype(np.float32),
+        None if kept else means.astype(np.float32),
+        hollow,
         blur=float(blur * drawn[0]) if happens[0] else 0.0,
         gamma=math.exp(gamma * (2 * drawn[1] - 1)) if happens[1] else 1.0,
         noise=float(noise * drawn[2]),
@@ -110,9 +133,14 @@ def draw_labels(
 
 
 def classes(
-    image: Float32[Tensor, "1 x y z"], organs: UInt8[Tensor, "1 x y z"] | Int64[Tensor, "1 x y z"]
+    image: Float32[Tensor, "1 x y z"],
+    organs: UInt8[Tensor, "1 x y z"] | Int64[Tensor, "1 x y z"],
+    contents: dict[int, int] | None = None,
 ) -> Int64[Tensor, "1 x y z"]:
     """Class of each voxel: 0 air, 1 fat and 2 soft tissue without a label, label + 2 with one.
+
+    Args:
+        contents: label of a hollow organ -> class of what is dark in it.
 
     Example:
         >>> image = torch.tensor([-1.0, -0.75, 0.2, 0.3]).reshape(1, 4, 1, 1)
@@ -121,6 +149,9 @@ def classes(
     """
     labelled = organs.long() + (BACKGROUND - 1)
     found = torch.where(organs > 0, labelled, labelled - (image < FAT_BELOW).long())
+    dark = image < CONTENT_BELOW
+    for label, number in (contents or {}).items():
+        found.masked_fill_(dark & (organs == label), number)
     return found.masked_fill_(image < AIR_BELOW, 0)
 
 
@@ -161,8 +192,10 @@ def apply_labels(
         "draw with a larger n_labels",
     )
     out = image
-    if (draw.shift != 0).any() or (draw.scale != 1).any():
-        scale, offset = _maps(image, classes(image, organs), draw)
+    if draw.mean is not None or (draw.shift != 0).any() or (draw.scale != 1).any():
+        last = len(draw.shift) - len(draw.hollow)
+        contents = {label: last + k for k, label in enumerate(draw.hollow)}
+        scale, offset = _maps(image, classes(image, organs, contents), draw)
         out = torch.addcmul(offset, scale, image).clamp_(-1, 1)
     out = gamma_curve(blur(out, draw.blur), draw.gamma)
     return noisy(out, draw.noise, draw.noise_seed).clamp(-1, 1)
@@ -176,5 +209,9 @@ def _maps(
     count = torch.bincount(where, minlength=n).clamp_min_(1)
     mean = torch.bincount(where, weights=image.flatten().double(), minlength=n) / count
     shift, scale = (torch.from_numpy(values).to(image.device) for values in (draw.shift, draw.scale))
-    offset = shift + (1 - scale) * mean.float()
+    mean = mean.float()
+    if draw.mean is not None:
+        goal = torch.from_numpy(draw.mean).to(image.device)
+        shift = torch.where(goal.isnan(), shift, goal - mean)
+    offset = shift + (1 - scale) * mean
     return blur(scale[found], SOFTENING), blur(offset[found], SOFTENING)

@@ -18,7 +18,7 @@ __all__ = ["RESPECTS", "changed_case", "changed_source"]
 
 RESPECTS: dict[str, tuple[str, ...]] = {
     "phase": ("hu", "contrast_sd", "hu_jitter", "texture", "coarse_texture"),
-    "oral contrast": ("oral_contrast",),
+    "oral contrast": ("oral_contrast", "oral_level"),
     "fat": ("pancreas_fat",),
     "noise": ("noise_sd", "noise_jitter"),
     "kernel": ("kernel",),

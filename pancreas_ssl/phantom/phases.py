@@ -47,7 +47,7 @@ _CONSTANT: Mapping[Tissue, float] = {
     Tissue.SUBCUTANEOUS_FAT: -105,
     Tissue.VISCERAL_FAT: -100,
     Tissue.CORTICAL_BONE: 420,
-    Tissue.MARROW: 170,
+    Tissue.MARROW: 145,
     Tissue.DISC: 85,
     Tissue.STOMACH_CONTENT: 22,
     Tissue.BOWEL_CONTENT: 22,

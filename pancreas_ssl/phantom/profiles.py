@@ -14,50 +14,57 @@ from pancreas_ssl.phantom.tissues import Tissue
 __all__ = ["SOURCES", "Source", "draw_profile", "find_source", "nominal_profile", "random_source"]
 
 _STOUT = dict(subcutaneous_fat=(16.0, 36.0), visceral_fat=(0.4, 1.0))
+_FILLED = dict(oral_contrast=0.9, oral_level=(200.0, 320.0))  # who drinks contrast, has it bright in stomach and bowel
 
-# A trains. Portal venous, standard dose, an average population: what most public pancreas sets look like.
-_A = Source("A", "train", "portal venous, medium kernel, 3 mm", phase("portal"))
+# A trains. Portal venous, standard dose, water to drink, an average population: a strict protocol.
+_A = Source(
+    "A",
+    "train",
+    "portal venous, no oral contrast, 3 mm",
+    phase("portal"),
+    oral_contrast=0.0,
+    traits=Traits(oral_contrast=0.0),
+)
 
 # V, W, X are the development sources: shifted away from A, each in its own direction; design may look at them.
-_V = replace(  # late: vessels have faded to the pancreas; smooth and grainy pictures
+_V = replace(  # the usual abdominal protocol of many years: contrast by vein and by mouth; smooth, grainy pictures
     _A,
     name="V",
     role="development",
-    title="late phase, smooth kernel, more noise",
-    hu=blend("portal", "late", 0.85, VEIN=124),
+    title="late venous, bright oral contrast, smooth kernel",
+    hu=blend("portal", "late", 0.5),
+    **_FILLED,
     kernel="smooth",
-    noise_sd=15.0,
+    noise_sd=13.0,
     calibration=(1.0, 4.0),
     padding=-2048,
+    traits=Traits(oral_contrast=0.6),
 )
-_W = replace(  # between arterial and portal: veins meet the pancreas; bright bowel; five millimetre slices
+_W = replace(  # no contrast at all, fat in the pancreas: darker than the organs around it, brighter than fat
     _A,
     name="W",
     role="development",
-    title="pancreatic phase, oral contrast, 5 mm slices",
-    hu=blend("arterial", "portal", 0.5),
-    contrast_sd=0.08,
-    coarse_texture={Tissue.SPLEEN: 8.0, Tissue.VENA_CAVA: 7.0},
-    oral_contrast=0.6,
+    title="non-contrast, fatty pancreas, 5 mm slices every 3 mm",
+    hu=phase("noncontrast"),
+    pancreas_fat=(0.20, 0.05),
     slice_thickness=5.0,
-    spacing=(3.0, 3.0, 5.0),
+    noise_sd=9.0,
     streaks=10.0,
-    traits=Traits(oral_contrast=0.85),
+    calibration=(1.005, -3.0),
 )
-_X = replace(  # hardly any contrast, a third of the dose, stout and fatty patients
+_X = replace(  # hardly any contrast by vein, plenty by mouth, half the dose, stout patients
     _A,
     name="X",
     role="development",
-    title="low dose, barely enhanced, fatty patients",
-    hu=blend("noncontrast", "portal", 0.3, LIVER=58),
-    pancreas_fat=(0.12, 0.06),
-    noise_sd=24.0,
-    slice_thickness=4.0,
-    streaks=14.0,
+    title="barely enhanced, bright oral contrast, low dose, stout patients",
+    hu=blend("noncontrast", "portal", 0.35),
+    **_FILLED,
+    noise_sd=16.0,
+    streaks=12.0,
     cupping=5.0,
     calibration=(1.01, -5.0),
     padding=-1024,
-    traits=Traits(fat_infiltration=(0.06, 0.26), **_STOUT),
+    traits=Traits(oral_contrast=0.4, **_STOUT),
 )
 
 # B, C, D are the test sources: of the same families, never used for a choice.
@@ -65,45 +72,51 @@ _B = replace(  # a clinic for diseases of the pancreas
     _A,
     name="B",
     role="test",
-    title="venous, masses, dilated ducts, atrophy",
-    hu=blend("portal", "late", 0.35),
+    title="venous, masses, dilated ducts, atrophy, some oral contrast",
+    hu=blend("portal", "late", 0.25),
     pancreas_fat=(0.10, 0.05),
+    oral_contrast=0.5,
+    oral_level=(180.0, 300.0),
     noise_sd=13.0,
     calibration=(0.995, 3.0),
     padding=-1024,
-    traits=Traits(mass_probability=0.5, duct_dilation_probability=0.4, atrophy=(0.3, 0.9)),
+    traits=Traits(
+        mass_probability=0.5, duct_dilation_probability=0.4, atrophy=(0.2, 0.8), oral_contrast=0.3
+    ),
 )
-_C = replace(  # a CT angiography: bright arteries, a patchy spleen, crisp and noisy
+_C = replace(  # a CT angiography of fasting patients after oral contrast of the day before; crisp and noisy
     _A,
     name="C",
     role="test",
-    title="arterial, sharp kernel, thin slices",
+    title="arterial, oral contrast, sharp kernel, thin slices",
     hu=blend("arterial", "portal", 0.12),
     contrast_sd=0.08,
     coarse_texture={Tissue.SPLEEN: 10.0, Tissue.VENA_CAVA: 9.0},
+    oral_contrast=0.7,
+    oral_level=(160.0, 340.0),
     kernel="sharp",
     noise_sd=19.0,
     slice_thickness=2.0,
     spacing=(2.5, 2.5, 2.5),
-    traits=Traits(distended_stomach=0.5, oral_contrast=0.0),
+    traits=Traits(distended_stomach=0.5, oral_contrast=0.3),
     grid=Grid((154, 125, 134), (2.5, 2.5, 2.5)),
 )
-_D = replace(  # an emergency department without contrast
+_D = replace(  # an emergency department without contrast by vein
     _A,
     name="D",
     role="test",
-    title="non-contrast, 5 mm slices, fatty patients",
+    title="non-contrast, fatty patients, 4 mm slices every 3 mm",
     hu=phase("noncontrast"),
-    pancreas_fat=(0.14, 0.07),
-    oral_contrast=0.2,
-    noise_sd=14.0,
+    pancreas_fat=(0.18, 0.07),
+    oral_contrast=0.3,
+    oral_level=(200.0, 320.0),
+    noise_sd=13.0,
     kernel="smooth",
-    slice_thickness=5.0,
-    spacing=(3.0, 3.0, 5.0),
+    slice_thickness=4.0,
     streaks=9.0,
     calibration=(1.0, -4.0),
     padding=-2048,
-    traits=Traits(fat_infiltration=(0.08, 0.30), atrophy=(0.1, 0.7), **_STOUT),
+    traits=Traits(fat_infiltration=(0.04, 0.20), atrophy=(0.1, 0.6), **_STOUT),
 )
 SOURCES: dict[str, Source] = {source.name: source for source in (_A, _V, _W, _X, _B, _C, _D)}
 

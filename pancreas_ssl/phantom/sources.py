@@ -32,7 +32,8 @@ class Source:
         hu_jitter: factor on the tissues' own patient sd (`PATIENT_SD`).
         texture: factor on the tissues' texture (`TEXTURE`).
         coarse_texture: tissues whose coarse texture differs in this phase, sd in HU (a patchy arterial spleen).
-        oral_contrast: share of patients whose stomach and bowel content is filled with positive contrast (90-300 HU).
+        oral_contrast: share of patients whose stomach and bowel content is filled with positive contrast.
+        oral_level: (lowest, highest) HU of that filling; each patient's is drawn from this range.
         noise_sd: mean noise in the body, HU; noise_jitter its relative sd over patients.
         kernel: "smooth", "medium" or "sharp".
         slice_thickness: mm that a slice averages over.
@@ -62,6 +63,7 @@ class Source:
     texture: float = 1.0
     coarse_texture: Mapping[Tissue, float] = field(default_factory=dict)
     oral_contrast: float = 0.05
+    oral_level: tuple[float, float] = (90.0, 300.0)
     noise_sd: float = 10.0
     noise_jitter: float = 0.2
     kernel: str = "medium"
@@ -127,7 +129,8 @@ def draw_profile(source: Source, rng: np.random.Generator) -> dict[Tissue, float
     f = float(np.clip(source.pancreas_fat[0] + source.pancreas_fat[1] * normal[-2], 0, 0.8))
     out[Tissue.PANCREAS] = (1 - f) * out[Tissue.PANCREAS] + f * out[Tissue.VISCERAL_FAT]
     if uniform[0] < source.oral_contrast:
-        level = 90 + 210 * uniform[1]
+        low, high = source.oral_level
+        level = low + (high - low) * uniform[1]
         for t, share in zip(_FLUIDS, (1.0, 0.85, 0.9), strict=True):
             out[t] = float(share * level)
     return with_lobules(out)

@@ -32,7 +32,8 @@ def same(first, second) -> bool:
 def _equal(a, b) -> bool:
     if isinstance(a, tuple) and len(a) and isinstance(a[0], np.ndarray):
         return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
-    return np.array_equal(a, b)
+    numbers = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+    return np.array_equal(a, b, equal_nan=numbers)
 
 
 def keeps_the_promises(draw: Callable, apply: Callable, seeds: int = 12) -> None:

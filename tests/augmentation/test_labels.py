@@ -49,6 +49,21 @@ def test_classes_by_hand():
     assert classes(image, organs.byte()).flatten().tolist() == [0, 0, 1, 1, 2, 2, 0, 6, 6]
 
 
+def test_a_class_is_moved_to_its_new_mean_and_the_content_of_a_hollow_organ_apart_from_its_wall():
+    image = torch.full((1, 24, 12, 12), 0.2)  # a wall ...
+    image[:, 12:] = -0.15  # ... and what it holds
+    organs = torch.full((1, 24, 12, 12), 1, dtype=torch.uint8)
+    mean = np.full(5, np.nan, np.float32)
+    mean[4] = 0.9
+    draw = LabelDraw(np.zeros(5, np.float32), np.ones(5, np.float32), mean, hollow=(1,))
+    assert draw.n_labels == 2
+    out = apply_labels(image, organs, draw)
+    assert out[0, 0, 6, 6].item() == pytest.approx(0.2, abs=1e-4)
+    assert out[0, -1, 6, 6].item() == pytest.approx(0.9, abs=1e-4)
+    solid = apply_labels(image, organs, LabelDraw(np.zeros(4, np.float32), np.ones(4, np.float32)))
+    assert torch.equal(solid, image)
+
+
 def test_borders_have_no_seam():
     image = torch.full((1, 16, 16, 16), 0.2)
     organs = torch.ones(1, 16, 16, 16, dtype=torch.uint8)
@@ -67,7 +82,7 @@ def test_neighbours_on_a_textured_patch_part_by_no_more_than_a_bound():
     present = found.unique().tolist()
     means = np.array([image[found == k].mean().item() for k in present])
     for seed in range(10):
-        draw = draw_labels(np.random.default_rng(seed), shift=0.1, keep=0.0, blur=0.0, gamma=0.0, noise=0.0)
+        draw = draw_labels(np.random.default_rng(seed), shift=0.1, redraw=0.0, hollow=(), keep=0.0, blur=0.0, gamma=0.0, noise=0.0)
         scale = draw.scale[present]
         offset = draw.shift[present] + (1 - scale) * means
         bound = scale.max() * image.diff(dim=1).abs() + 0.41 * (
@@ -91,7 +106,7 @@ def test_patches_without_an_organ_or_without_texture():
     for seed in range(5):
         draw = draw_labels(np.random.default_rng(seed), keep=0.0)
         assert apply_labels(image, nothing, draw).isfinite().all()
-        still = replace(draw, noise=0.0, gamma=1.0)
+        still = replace(draw, noise=0.0, gamma=1.0, mean=None)
         air = apply_labels(torch.full_like(image, -1.0), nothing, still)
         torch.testing.assert_close(air, torch.full_like(image, -1.0))
         out = apply_labels(torch.full_like(image, 0.1), nothing, still)
@@ -103,7 +118,9 @@ def test_no_effect_is_the_identity_and_kept_patches_get_noise_only():
     assert torch.equal(apply_labels(image, organs, moves()), image)
     for seed in range(5):
         draw = draw_labels(np.random.default_rng(seed), keep=1.0)
-        assert draw.noise > 0 and same(replace(draw, noise=0.0, noise_seed=0), moves(17))
+        assert draw.noise > 0 and same(
+            replace(draw, noise=0.0, noise_seed=0), replace(moves(20), hollow=(7, 8, 9))
+        )
         assert (apply_labels(image, organs, draw) - image).std() < 0.11
 
 
@@ -113,7 +130,11 @@ def test_drawings():
     assert 0.13 < len(kept) / len(draws) < 0.27
     moved = [draw for draw in draws if (draw.scale != 1).any()]
     shifts, scales = np.stack([d.shift for d in moved]), np.stack([d.scale for d in moved])
-    assert shifts.shape[1] == 17 and draws[0].n_labels == 15
+    assert shifts.shape[1] == 20 and draws[0].n_labels == 15 and draws[0].hollow == (7, 8, 9)
+    means = np.stack([d.mean for d in moved])
+    assert np.isnan(means[:, :2]).all()  # air and fat keep their place
+    assert 0.27 < np.isfinite(means[:, 2:]).mean() < 0.33
+    assert -0.6 <= np.nanmin(means) < -0.55 and 0.95 < np.nanmax(means) <= 1
     assert (shifts[:, 0] == 0).all() and (scales[:, 0] == 1).all()  # air
     assert shifts[:, 1:].std() == pytest.approx(0.25, rel=0.05)
     assert np.exp(-0.5) <= scales.min() < 0.62 and 1.63 < scales.max() <= np.exp(0.5) + 1e-6
@@ -129,7 +150,7 @@ def test_more_shift_changes_more():
 
     def moved(shift):
         draws = [
-            draw_labels(np.random.default_rng(k), shift=shift, spread=0.0, keep=0.0, noise=0.0)
+            draw_labels(np.random.default_rng(k), shift=shift, spread=0.0, redraw=0.0, keep=0.0, noise=0.0)
             for k in range(8)
         ]
         return np.mean([(apply_labels(image, organs, draw) - image).abs().mean() for draw in draws])
@@ -138,7 +159,7 @@ def test_more_shift_changes_more():
 
 
 @pytest.mark.parametrize(
-    "bad", [dict(n_labels=0), dict(shift=-1.0), dict(spread=-0.1), dict(keep=1.5), dict(noise=float("nan"))]
+    "bad", [dict(n_labels=0), dict(shift=-1.0), dict(spread=-0.1), dict(keep=1.5), dict(redraw=-0.1), dict(hollow=(15,)), dict(noise=float("nan"))]
 )
 def test_bad_parameters_get_a_sentence(bad):
     with pytest.raises(InputError, match=r"expected .* got .*; "):
