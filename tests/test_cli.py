@@ -14,7 +14,7 @@ import pancreas_ssl
 from pancreas_ssl.cli import main
 from pancreas_ssl.errors import InputError, RunError
 
-COMMANDS = ["version", "doctor", "tour", "run", "phantom", "train", "predict", "evaluate", "data"]
+COMMANDS = ["version", "doctor", "tour", "run", "phantom", "train", "predict", "evaluate", "data", "study"]
 
 
 def told(capsys) -> str:

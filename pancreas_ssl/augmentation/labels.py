@@ -7,10 +7,10 @@
 Contrast phases and scanners change organs *against each other*, which no curve over the whole image can do; here the
 liver may brighten while the pancreas fades. Classes are the organ labels 1, 2, ..., the content of hollow organs (what
 is darker than 50 HU in them), and three classes told apart by their HU: air (below -140 HU, wherever it lies: gas in
-the bowel too), fat without a label (-140 to -30 HU) and other tissue without a label. Air stays as it is. The maps of scale and offset are blurred by one voxel before they
-are applied, so that a border keeps its partial volume and shows no seam: two neighbours on a constant patch differ by
-at most 0.4 of the step between their classes. After that, each perhaps: a blur, a gamma curve, and noise. A share
-`keep` of the patches gets noise only.
+the bowel too), fat without a label (-140 to -30 HU) and other tissue without a label. Air stays as it is. The maps of
+scale and offset are blurred by one voxel before they are applied, so that a border keeps its partial volume and shows
+no seam: two neighbours on a constant patch differ by at most 0.4 of the step between their classes. After that, each
+perhaps: a blur, a gamma curve, and noise. A share `keep` of the patches gets noise only.
 
 Labels here are those of *all organs*, as the phantom has them; with the pancreas label alone there are four classes.
 
@@ -51,7 +51,9 @@ class LabelDraw:
     shift: Float32[np.ndarray, " classes"]
     scale: Float32[np.ndarray, " classes"]
     mean: Float32[np.ndarray, " classes"] | None = None
-    hollow: tuple[int, ...] = ()  # labels whose content is a class of its own, in the order of the last classes
+    hollow: tuple[
+        int, ...
+    ] = ()  # labels whose content is a class of its own, in the order of the last classes
     blur: float = 0.0  # voxels
     gamma: float = 1.0  # exponent
     noise: float = 0.0  # standard deviation
@@ -101,7 +103,9 @@ def draw_labels(
     """
     require(n_labels >= 1, "at least one label (the background)", n_labels, "the phantom has 15")
     require(0 <= keep <= 1, "a share keep between 0 and 1", keep, "0.2 keeps one patch in five")
-    require(0 <= redraw <= 1, "a share redraw between 0 and 1", redraw, "0 leaves every class near its own mean")
+    require(
+        0 <= redraw <= 1, "a share redraw between 0 and 1", redraw, "0 leaves every class near its own mean"
+    )
     hollow = tuple(label for label in HOLLOW if label < n_labels) if hollow is None else tuple(hollow)
     fits = all(0 < label < n_labels for label in hollow)
     require(fits, f"hollow labels between 1 and {n_labels - 1}", hollow, "name organs that have a label")

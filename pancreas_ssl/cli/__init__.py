@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from pancreas_ssl.cli import course, data, model
+from pancreas_ssl.cli import course, data, model, study
 from pancreas_ssl.errors import InputError, RunError
 
 __all__ = ["app", "main"]
@@ -33,6 +33,7 @@ def _options(debug: bool = typer.Option(False, "--debug", help="Show the traceba
 course.add_to(app)
 data.add_to(app)
 model.add_to(app)
+study.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

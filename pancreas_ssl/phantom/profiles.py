@@ -14,7 +14,9 @@ from pancreas_ssl.phantom.tissues import Tissue
 __all__ = ["SOURCES", "Source", "draw_profile", "find_source", "nominal_profile", "random_source"]
 
 _STOUT = dict(subcutaneous_fat=(16.0, 36.0), visceral_fat=(0.4, 1.0))
-_FILLED = dict(oral_contrast=0.9, oral_level=(200.0, 320.0))  # who drinks contrast, has it bright in stomach and bowel
+_FILLED = dict(
+    oral_contrast=0.9, oral_level=(200.0, 320.0)
+)  # who drinks contrast, has it bright in stomach and bowel
 
 # A trains. Portal venous, standard dose, water to drink, an average population: a strict protocol.
 _A = Source(
@@ -80,9 +82,7 @@ _B = replace(  # a clinic for diseases of the pancreas
     noise_sd=13.0,
     calibration=(0.995, 3.0),
     padding=-1024,
-    traits=Traits(
-        mass_probability=0.5, duct_dilation_probability=0.4, atrophy=(0.2, 0.8), oral_contrast=0.3
-    ),
+    traits=Traits(mass_probability=0.5, duct_dilation_probability=0.4, atrophy=(0.2, 0.8), oral_contrast=0.3),
 )
 _C = replace(  # a CT angiography of fasting patients after oral contrast of the day before; crisp and noisy
     _A,

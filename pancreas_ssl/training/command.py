@@ -88,7 +88,9 @@ def run_training(
         device=device,
         progress=progress,
     )
-    facts = _facts(fitted, recipe, arm, source, train, held_out, command or _command(source, out, recipe))
+    facts = _facts(
+        fitted, recipe, arm, source, train, held_out, command or _command(arm, source, out, recipe)
+    )
     write_weights(Path(out) / "weights", fitted, facts)
     with atomic_path(Path(out) / "history.csv") as temporary:
         fitted.history.to_csv(temporary, index=False)
@@ -229,8 +231,8 @@ def _training_source(name: str) -> str:
     )
 
 
-def _command(source: str, out, recipe: Recipe) -> str:
-    words = ["pancreas-ssl", "train", "--source", source, "--seed", str(recipe.seed)]
+def _command(arm: str, source: str, out, recipe: Recipe) -> str:
+    words = ["pancreas-ssl", "train", "--arm", arm, "--source", source, "--seed", str(recipe.seed)]
     words += ["--steps", str(recipe.steps), "--out", Path(out).name]
     return shlex.join(words)
 
@@ -247,6 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--out", required=True, help="folder of the training; resumed when it has a checkpoint"
     )
     parser.add_argument("--source", default="phantom/A")
+    parser.add_argument("--arm", default="supervised", help="training variant, as in pancreas-ssl train")
     parser.add_argument("--root")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
@@ -261,6 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.publish,
             options.out,
             source=options.source,
+            arm=options.arm,
             root=options.root,
             seed=options.seed,
             steps=options.steps,

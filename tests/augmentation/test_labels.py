@@ -82,7 +82,16 @@ def test_neighbours_on_a_textured_patch_part_by_no_more_than_a_bound():
     present = found.unique().tolist()
     means = np.array([image[found == k].mean().item() for k in present])
     for seed in range(10):
-        draw = draw_labels(np.random.default_rng(seed), shift=0.1, redraw=0.0, hollow=(), keep=0.0, blur=0.0, gamma=0.0, noise=0.0)
+        draw = draw_labels(
+            np.random.default_rng(seed),
+            shift=0.1,
+            redraw=0.0,
+            hollow=(),
+            keep=0.0,
+            blur=0.0,
+            gamma=0.0,
+            noise=0.0,
+        )
         scale = draw.scale[present]
         offset = draw.shift[present] + (1 - scale) * means
         bound = scale.max() * image.diff(dim=1).abs() + 0.41 * (
@@ -159,7 +168,16 @@ def test_more_shift_changes_more():
 
 
 @pytest.mark.parametrize(
-    "bad", [dict(n_labels=0), dict(shift=-1.0), dict(spread=-0.1), dict(keep=1.5), dict(redraw=-0.1), dict(hollow=(15,)), dict(noise=float("nan"))]
+    "bad",
+    [
+        dict(n_labels=0),
+        dict(shift=-1.0),
+        dict(spread=-0.1),
+        dict(keep=1.5),
+        dict(redraw=-0.1),
+        dict(hollow=(15,)),
+        dict(noise=float("nan")),
+    ],
 )
 def test_bad_parameters_get_a_sentence(bad):
     with pytest.raises(InputError, match=r"expected .* got .*; "):

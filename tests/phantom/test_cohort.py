@@ -43,10 +43,10 @@ def test_patients_are_counted_from_zero(patient):
 def test_same_patient_under_another_scanner():
     coarse = Grid((64, 52, 56), (6.0, 6.0, 6.0))
     mine, anatomy = make_case("A", 0, coarse)
-    other, same = make_case("D", 0, coarse, patient_of="A")
+    other, same = make_case("C", 0, coarse, patient_of="A")
     assert np.array_equal(anatomy.tissue, same.tissue)
-    assert mine.source == "A" and other.source == "D" and other.spacing == (3.0, 3.0, 5.0)
-    assert not np.array_equal(make_case("D", 0, coarse)[1].tissue, same.tissue)
+    assert mine.source == "A" and other.source == "C" and other.spacing == (2.5, 2.5, 2.5)
+    assert not np.array_equal(make_case("C", 0, coarse)[1].tissue, same.tissue)
     with pytest.raises(InputError, match="source among"):
         make_case("Q", 0)
 

@@ -109,7 +109,7 @@ def test_one_thing_is_changed_at_a_time():
 
 def test_labels_follow_onto_thick_slices():
     anatomy = dummy(SMALL)
-    thick = scan(anatomy, replace(SOURCES["D"], crop=0.0), 1)
+    thick = scan(anatomy, replace(SOURCES["D"], crop=0.0, slice_thickness=5.0, spacing=(3.0, 3.0, 5.0)), 1)
     assert thick.spacing == (3.0, 3.0, 5.0) and thick.image.shape[2] == 64 * 3 // 5
     assert thick.label.sum() * 45 == pytest.approx((anatomy.organ == Organ.PANCREAS).sum() * 27, rel=0.06)
 

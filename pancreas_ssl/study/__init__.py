@@ -1,0 +1,23 @@
+"""Arms x seeds x sources from one file to tables with intervals; resumable, with guarded roles.
+
+`run_study` does it all, `load_study` reads the file, `check_role` and `open_cases` guard the sources, `shipped_study`
+reads the tables of a study that comes with the package. On synthetic
+phantoms every result is a check of mechanism, never a clinical one.
+"""
+
+from pancreas_ssl.study.config import Study, load_study
+from pancreas_ssl.study.power import smallest_difference
+from pancreas_ssl.study.roles import check_role, open_cases
+from pancreas_ssl.study.run import run_study
+from pancreas_ssl.study.shipped import ShippedStudy, shipped_study
+
+__all__ = [
+    "ShippedStudy",
+    "Study",
+    "check_role",
+    "load_study",
+    "open_cases",
+    "run_study",
+    "shipped_study",
+    "smallest_difference",
+]

@@ -1,0 +1,204 @@
+"""The study's one file: arms x seeds x sources, and the comparisons, named before anything runs.
+
+Keys beside these are refused; an arm is the fields of Recipe in which it differs, or an in-domain oracle.
+
+    name: controls
+    train: phantom/A               # the one source that trains; measured as a source, A means its held-out patients
+    recipe: {steps: 1800}          # fields of Recipe, for all arms
+    arms:
+      supervised: {}
+      labels: {augmentation: labels}     # the fields of Recipe in which this arm differs
+      oracle/V: {oracle: phantom/V}      # trains on V's split `oracle` instead, is measured on V only
+    seeds: [0, 1, 2, 3, 4]
+    measure: [phantom/A, phantom/V, phantom/W, phantom/X]
+    patients: 24                   # at most so many per source, in the card's order; left out: all
+    comparisons:                   # Holm's correction goes over these
+      - {name: positive control, arm: labels, against: supervised, sources: [phantom/V, phantom/W, phantom/X]}
+    replicates: 10000              # of the bootstrap
+    power: {patient_sd: 0.03, seed_sd: 0.01, residual_sd: 0.02}    # assumed, for the power that is printed first
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, field_validator
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.study.roles import full_name
+from pancreas_ssl.study.sentences import Lines, build, read_yaml, where
+from pancreas_ssl.training.recipe import Recipe
+
+__all__ = ["Comparison", "Power", "Study", "load_study"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_FIELDS = {f.name: (Any, None) for f in dataclasses.fields(Recipe) if f.name != "seed"}
+RecipeFields = create_model("RecipeFields", __base__=Strict, **_FIELDS)
+ArmFields = create_model("ArmFields", __base__=RecipeFields, oracle=(str | None, None))
+
+_given = BeforeValidator(lambda value: {} if value is None else value)
+_one_or_more = Field(min_length=1)
+
+
+class Comparison(Strict):
+    """`arm` minus `against`, on `sources` (all that both arms are measured on if left out), in `metric`."""
+
+    name: str = Field(min_length=1)
+    arm: str
+    against: str
+    sources: list[str] | None = Field(default=None, min_length=1)
+    metric: str = "dice"
+
+
+class Power(Strict):
+    """Standard deviations of a paired difference in Dice, assumed for the power: between patients, between seeds,
+    and what is left of one seed on one patient. The defaults are an assumption, not a measurement."""
+
+    patient_sd: float = Field(0.03, ge=0)
+    seed_sd: float = Field(0.01, ge=0)
+    residual_sd: float = Field(0.02, ge=0)
+
+
+class Study(Strict):
+    """The file's content; see the module for each key."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$")
+    train: str
+    recipe: Annotated[RecipeFields, _given] = RecipeFields()
+    arms: dict[str, Annotated[ArmFields, _given]] = _one_or_more
+    seeds: list[Annotated[int, Field(ge=0)]] = _one_or_more
+    measure: list[str] = _one_or_more
+    patients: int | None = Field(None, ge=1)
+    comparisons: list[Comparison] = []
+    replicates: int = Field(10_000, ge=100)
+    power: Power = Power()
+
+    @field_validator("seeds", "measure")
+    @classmethod
+    def _once(cls, values: list) -> list:
+        if len(set(values)) < len(values):
+            raise ValueError(f"each stands there once, not {', '.join(map(str, values))}")
+        return values
+
+    @field_validator("arms")
+    @classmethod
+    def _names(cls, arms: dict) -> dict:
+        folders: dict[str, str] = {}
+        for name in arms:
+            if not name.strip() or set(name) - set("_/+-. ") - set(filter(str.isalnum, name)):
+                raise ValueError(
+                    f"an arm's name holds letters, digits, spaces and _ / + - . only, not {name!r}"
+                )
+            if folders.setdefault(folder_of(name), name) != name:
+                raise ValueError(
+                    f"the arms {folders[folder_of(name)]} and {name} would share a folder, rename one"
+                )
+        return arms
+
+    def recipe_of(self, arm: str) -> dict[str, Any]:
+        """The fields of Recipe that the file sets for an arm: those of all arms, and its own over them."""
+        own = self.arms[arm].model_dump(exclude_unset=True, exclude={"oracle"})
+        return self.recipe.model_dump(exclude_unset=True) | own
+
+    def sources_of(self, arm: str) -> list[str]:
+        """The sources that an arm is measured on, as the file writes them."""
+        oracle = self.arms[arm].oracle
+        return [oracle] if oracle else list(self.measure)
+
+    def compared(self, comparison: Comparison) -> list[str]:
+        """The sources of a comparison: those it names, or all that both of its arms are measured on."""
+        both = [s for s in self.sources_of(comparison.arm) if s in self.sources_of(comparison.against)]
+        return list(comparison.sources or both)
+
+    def plain(self) -> dict[str, Any]:
+        """What the file says, ready for JSON; keys that were left out are left out of arms and recipe."""
+        values = self.model_dump(mode="json", exclude={"arms", "recipe"})
+        arms = {name: arm.model_dump(mode="json", exclude_unset=True) for name, arm in self.arms.items()}
+        return values | {"recipe": self.recipe.model_dump(mode="json", exclude_unset=True), "arms": arms}
+
+    def digest(self) -> str:
+        """sha256 of `plain()`: changes with every value in the file, not with its comments."""
+        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()
+
+
+def folder_of(arm: str) -> str:
+    """An arm's name as part of a folder's name.
+
+    Example:
+        >>> folder_of("oracle/V")
+        'oracle_V'
+    """
+    return "".join(letter if letter.isalnum() or letter in "-+." else "_" for letter in arm)
+
+
+def load_study(path: str | Path) -> Study:
+    """Read and check the file.
+
+    Raises:
+        InputError: an unknown key, a value that does not fit, a recipe that contradicts itself, an arm or source that
+            a comparison names and the study has not. The sentence names file, line and field.
+
+    Example:
+        >>> load_study("controls.yml").seeds    # doctest: +SKIP
+        [0, 1, 2, 3, 4]
+    """
+    path = Path(path)
+    values, lines = read_yaml(path)
+    study = build(Study, values, lines, path)
+    for arm in study.arms:
+        try:
+            Recipe.from_dict(study.recipe_of(arm))
+        except InputError as error:
+            raise InputError(f"{where(('arms', arm), lines, path)}: {error}") from error
+        oracle = study.arms[arm].oracle
+        if oracle is not None and oracle not in study.measure:
+            raise InputError(
+                f"{where(('arms', arm, 'oracle'), lines, path)}: expected a source that stands under measure, got "
+                f"{oracle}; add it there or correct it"
+            )
+    named = [full_name(source) for source in (study.train, *study.measure)][1:]
+    if len(set(named)) < len(named):
+        raise InputError(
+            f"{where(('measure',), lines, path)}: expected each source once, got {', '.join(named)}"
+        )
+    _check_comparisons(study, lines, path)
+    return study
+
+
+def _check_comparisons(study: Study, lines: Lines, path: Path) -> None:
+    from pancreas_ssl.evaluation.summary import METRICS
+
+    for index, comparison in enumerate(study.comparisons):
+        at = ("comparisons", index)
+        if comparison.name in [other.name for other in study.comparisons[:index]]:
+            raise InputError(
+                f"{where((*at, 'name'), lines, path)}: the name {comparison.name} is taken; choose another"
+            )
+        for role in ("arm", "against"):
+            if (arm := getattr(comparison, role)) not in study.arms:
+                raise InputError(
+                    f"{where((*at, role), lines, path)}: expected one of the arms {', '.join(study.arms)}, got {arm}; "
+                    f"name one of them"
+                )
+        if comparison.arm == comparison.against:
+            raise InputError(
+                f"{where((*at, 'against'), lines, path)}: expected another arm than {comparison.arm}"
+            )
+        if comparison.metric not in METRICS:
+            raise InputError(
+                f"{where((*at, 'metric'), lines, path)}: expected one of {', '.join(METRICS)}, got {comparison.metric}"
+            )
+        both = set(study.sources_of(comparison.arm)) & set(study.sources_of(comparison.against))
+        strange = [source for source in study.compared(comparison) if source not in both]
+        if strange or not both:
+            raise InputError(
+                f"{where((*at, 'sources'), lines, path)}: expected sources that both {comparison.arm} and "
+                f"{comparison.against} are measured on ({', '.join(sorted(both)) or 'none'}), got "
+                f"{', '.join(strange) or 'none'}; correct the comparison"
+            )

@@ -1,0 +1,219 @@
+"""From the file to cells, and what a folder remembers: a study may grow, but what exists in it stays what it was.
+
+A *cell* is one arm with one seed: one training, then one row per patient and source. `plan.json` in the study's folder
+holds the configuration, each arm's whole recipe, the precision and digests of the data. A later start in the same
+folder must agree with it; further arms, seeds and comparisons are welcome.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.files import atomic_path
+from pancreas_ssl.study.config import Study, folder_of
+from pancreas_ssl.study.roles import full_name, open_cases, role_of
+from pancreas_ssl.training.recipe import Recipe
+
+__all__ = ["Cell", "Plan", "agree", "cells_of", "make_plan", "read_plan", "revealed", "write_plan"]
+
+PLAN = "plan.json"
+GROWS = ("arms", "seeds", "comparisons")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm with one seed, with all that its process needs to know (plain values: it travels to that process)."""
+
+    arm: str
+    seed: int
+    recipe: dict[str, Any]  # whole, with seed and precision
+    train: str
+    oracle: bool
+    measure: tuple[str, ...]
+    patients: int | None
+    reveal: bool
+    folder: str  # below the study's folder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `plan.json` holds."""
+
+    config: dict[str, Any]
+    recipes: dict[str, dict[str, Any]]  # of each arm, whole, without the seed
+    precision: dict[str, str]  # of each arm: 'fp32' or 'bf16'
+    phantom: str  # version of the phantom's generator
+    data: dict[str, str]  # what was prepared -> digest of its voxels
+
+
+def revealed(study: Study) -> list[str]:
+    """The test sources that the study opens."""
+    opened = dict.fromkeys([*study.measure, *(arm.oracle for arm in study.arms.values() if arm.oracle)])
+    return [source for source in opened if role_of(source) == "test"]
+
+
+def make_plan(study: Study, precision: dict[str, str], reveal: bool) -> Plan:
+    """Open every case that the study will open (generating what is not on disk) and note the digests.
+
+    Raises:
+        InputError: a source whose role forbids its use, a split that is missing, a patient on two sides.
+    """
+    from pancreas_ssl.data.generate import generator_version
+
+    recipes = {arm: Recipe.from_dict(study.recipe_of(arm)) for arm in study.arms}
+    data: dict[str, str] = {}
+    patients: dict[tuple[str, str], str] = {}
+    for arm, recipe in recipes.items():
+        oracle = study.arms[arm].oracle
+        opened = [(oracle, "oracle")] if oracle else [(study.train, "train"), (study.train, "select")]
+        if recipe.unlabelled_weight > 0:
+            opened.append((study.train, "unlabelled"))
+        opened += [(source, "measure") for source in study.sources_of(arm)]
+        for source, use in opened:
+            grid = f"{recipe.spacing:g} mm, {recipe.window[0]:g} to {recipe.window[1]:g} HU"
+            if (key := f"{full_name(source)} {use}, {grid}") in data:
+                continue
+            most = study.patients if use == "measure" else None
+            found = open_cases(source, use, reveal=reveal, most=most)
+            side = "trains" if use in ("train", "unlabelled", "oracle") else "is held out or measured"
+            for case in found:
+                if patients.setdefault((case.card, case.patient), side) != side:
+                    raise InputError(
+                        f"expected patients on one side only, {case.patient} of {source} trains and is measured; "
+                        f"correct the splits of the card"
+                    )
+            data[key] = _digest(found, recipe, labelled=use != "unlabelled")
+    whole = {
+        arm: {k: v for k, v in recipe.to_dict().items() if k != "seed"} for arm, recipe in recipes.items()
+    }
+    return Plan(study.plain(), whole, precision, generator_version(), data)
+
+
+def _digest(found, recipe: Recipe, labelled: bool) -> str:
+    """sha256 over prepared cases, one in memory at a time."""
+    from pancreas_ssl.data.preprocessing import prepare_case
+    from pancreas_ssl.training.fit import cases_digest
+
+    digest = hashlib.sha256()
+    for case in found:
+        prepared = prepare_case(case, spacing=recipe.spacing, window=recipe.window)
+        if labelled and prepared.label is None:
+            raise InputError(f"expected a label for case {case.id}, it has none; leave it out of the splits")
+        digest.update(cases_digest([prepared]).encode())
+    return digest.hexdigest()
+
+
+def cells_of(study: Study, plan: Plan, reveal: bool) -> list[Cell]:
+    """All cells, seed by seed, so that every arm has its first result early."""
+    cells = []
+    for seed in study.seeds:
+        for arm in study.arms:
+            recipe = replace(Recipe.from_dict(study.recipe_of(arm)), seed=seed, precision=plan.precision[arm])
+            oracle = study.arms[arm].oracle
+            cells.append(
+                Cell(
+                    arm=arm,
+                    seed=seed,
+                    recipe=recipe.to_dict(),
+                    train=oracle or study.train,
+                    oracle=oracle is not None,
+                    measure=tuple(study.sources_of(arm)),
+                    patients=study.patients,
+                    reveal=reveal,
+                    folder=f"cells/{folder_of(arm)}-seed{seed}",
+                )
+            )
+    return cells
+
+
+def read_plan(out: Path) -> Plan | None:
+    """The plan of the study in this folder, or None for a new one."""
+    path = out / PLAN
+    if not path.exists():
+        return None
+    try:
+        return Plan(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"expected the plan of a study in {path}, it cannot be read ({error}); name another folder"
+        ) from error
+
+
+def write_plan(out: Path, plan: Plan) -> None:
+    """Put `plan.json` into the study's folder."""
+    with atomic_path(out / PLAN) as temporary:
+        temporary.write_text(json.dumps(vars(plan), indent=1) + "\n", encoding="utf-8")
+
+
+def agree(before: Plan, config: dict[str, Any], out: Path) -> None:
+    """Refuse a configuration that changes what the folder already holds.
+
+    Raises:
+        InputError: a value differs, or an arm, seed or comparison is gone; the sentence names it.
+    """
+    changes = []
+    for key in {**before.config, **config}:
+        there, now = before.config.get(key), config.get(key)
+        if key == "arms":
+            changes += [_change(f"arms.{a}", there[a], now.get(a)) for a in there if now.get(a) != there[a]]
+        elif key == "comparisons":
+            named = {c["name"]: c for c in now}
+            changes += [
+                _change(f"comparison {c['name']}", c, named.get(c["name"]))
+                for c in there
+                if named.get(c["name"]) != c
+            ]
+        elif key == "seeds":
+            changes += [f"seed {seed} there, gone now" for seed in there if seed not in now]
+        elif there != now:
+            changes.append(_change(key, there, now))
+    if changes:
+        raise InputError(
+            f"expected the study that {out} was begun with, got changes ({'; '.join(changes)}); take them back or name "
+            f"another folder (only further arms, seeds and comparisons may be added)"
+        )
+
+
+def agree_data(before: Plan, now: Plan, out: Path) -> None:
+    """Refuse data, a phantom or recipe defaults that are no longer those the folder was begun with.
+
+    Raises:
+        InputError: what differs, by name.
+    """
+    if before.phantom != now.phantom:
+        raise InputError(
+            f"expected the phantom that the study in {out} was begun with ({before.phantom}), this package has "
+            f"{now.phantom}; name another folder"
+        )
+    different = [key for key, digest in before.data.items() if now.data.get(key, digest) != digest]
+    if different:
+        raise InputError(
+            f"expected the cases that the study in {out} was begun with, those of {'; '.join(different)} are others "
+            f"now; restore them or name another folder"
+        )
+    for arm, recipe in before.recipes.items():
+        changed = [
+            _change(f"{arm}.{name}", value, now.recipes[arm].get(name))
+            for name, value in recipe.items()
+            if now.recipes[arm].get(name) != value
+        ]
+        if changed:
+            raise InputError(
+                f"expected the recipes that the study in {out} was begun with, this package's defaults differ "
+                f"({'; '.join(changed)}); set them in the configuration's recipe of a new folder"
+            )
+
+
+def _change(what: str, there: Any, now: Any) -> str:
+    """`recipe: steps 20 there, 30 now`, with the deepest keys that differ."""
+    if isinstance(there, dict) and isinstance(now, dict):
+        parts = [
+            f"{key} {there.get(key)} there, {now.get(key)} now"
+            for key in {**there, **now}
+            if there.get(key) != now.get(key)
+        ]
+        return f"{what}: {', '.join(parts)}"
+    return f"{what} {there} there, {now if now is not None else 'gone'} now"

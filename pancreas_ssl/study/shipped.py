@@ -1,0 +1,88 @@
+"""Studies whose tables come with the package, so that a notebook shows them without hours of training.
+
+In `assets/NAME/`: the study's file `study.yml`, its tables as `run_study` wrote them, and `study.json`, which names
+the command that made them. `keep_study` puts them there.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.files import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ShippedStudy", "keep_study", "shipped_study"]
+
+TABLES = ("summary", "comparisons", "curves")
+
+
+@dataclass(frozen=True)
+class ShippedStudy:
+    """Tables of a finished study; `facts` is the content of its `study.json`."""
+
+    name: str
+    summary: "pd.DataFrame"
+    comparisons: "pd.DataFrame"
+    curves: "pd.DataFrame"
+    facts: dict[str, Any]
+
+    @property
+    def command(self) -> str:
+        """The command that made the tables."""
+        return self.facts["command"]
+
+
+def _folder(name: str) -> Path:
+    return Path(__file__).resolve().parents[1] / "assets" / name
+
+
+def shipped_study(name: str) -> ShippedStudy:
+    """The tables of a study that comes with the package.
+
+    Raises:
+        InputError: there is no such study.
+
+    Example:
+        >>> shipped_study("controls").command    # doctest: +SKIP
+        'pancreas-ssl study --config pancreas_ssl/assets/controls/study.yml --out runs/controls'
+    """
+    import pandas as pd
+
+    folder = _folder(name)
+    if not (folder / "study.json").is_file():
+        known = sorted(path.parent.name for path in _folder("").glob("*/study.json"))
+        raise InputError(
+            f"expected a study that comes with the package ({', '.join(known) or 'none yet'}), got {name!r}; name one"
+        )
+    tables = {table: pd.read_csv(folder / f"{table}.csv") for table in TABLES}
+    return ShippedStudy(name, **tables, facts=json.loads((folder / "study.json").read_text(encoding="utf-8")))
+
+
+def keep_study(out: str | Path, name: str) -> Path:
+    """Copy the tables of the finished study in `out` to where `shipped_study(name)` finds them; curves are thinned to
+    the rows in which held-out patients were looked at.
+
+    Raises:
+        InputError: `out` holds no finished study.
+    """
+    import pandas as pd
+
+    out, folder = Path(out), _folder(name)
+    missing = [file for file in ("study.json", *(f"{t}.csv" for t in TABLES)) if not (out / file).is_file()]
+    if missing:
+        raise InputError(
+            f"expected a finished study in {out}, {missing[0]} is not there; let it finish first"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in ("study.json", "summary.csv", "comparisons.csv"):
+        with atomic_path(folder / file) as temporary:
+            shutil.copyfile(out / file, temporary)
+    curves = pd.read_csv(out / "curves.csv")
+    with atomic_path(folder / "curves.csv") as temporary:
+        curves[curves["held_out_dice"].notna()].to_csv(temporary, index=False)
+    return folder

@@ -1,0 +1,109 @@
+"""From the cells' rows to the study's tables: rows, summary, comparisons, curves."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pancreas_ssl.errors import RunError
+from pancreas_ssl.evaluation.statistics import OVERALL, holm, paired_bootstrap
+from pancreas_ssl.evaluation.summary import summarise
+from pancreas_ssl.files import atomic_path
+from pancreas_ssl.study.config import Study
+from pancreas_ssl.study.plan import Cell
+from pancreas_ssl.study.roles import full_name
+from pancreas_ssl.study.rows import read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+__all__ = ["comparisons_table", "curves_table", "rows_table", "summary_table", "write_table"]
+
+
+def rows_table(cells: "Sequence[Cell]", out: Path) -> "pd.DataFrame":
+    """All rows of all cells, in the order of arms, seeds, sources and the card: arm, seed, source, case, then the
+    metrics of `evaluate_case` and ece_band (the voxel ECE within 15 mm of the label)."""
+    import pandas as pd
+
+    order = list(dict.fromkeys(cell.arm for cell in cells))
+    rows = []
+    for cell in sorted(cells, key=lambda cell: (order.index(cell.arm), cell.seed)):
+        found = read_rows(out / cell.folder / "rows.jsonl")
+        if not found:
+            raise RunError(
+                f"expected rows of {cell.arm}, seed {cell.seed} in {out / cell.folder}, there are none"
+            )
+        sources = [full_name(source) for source in cell.measure]
+        rows += sorted(found, key=lambda row: sources.index(row["source"]))
+    return pd.DataFrame(rows)
+
+
+def summary_table(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """One line per arm and source: seeds, then the columns of `summarise` (the sd is that between patients, each the
+    mean over seeds), dice_sd_seeds (between the seeds' means over patients; empty with one seed) and ece_band_mean."""
+    table = summarise(rows, by=["arm", "source"], unit="case").reset_index()
+    groups = rows.groupby(["arm", "source"], sort=False)
+    by_seed = rows.astype({"dice": float}).groupby(["arm", "source", "seed"])["dice"].mean()
+    more = groups.agg(seeds=("seed", "nunique")).join(
+        by_seed.groupby(level=["arm", "source"]).std(ddof=1).rename("dice_sd_seeds")
+    )
+    more = more.join(rows.astype({"ece_band": float}).groupby(["arm", "source"])["ece_band"].mean())
+    more = more.rename(columns={"ece_band": "ece_band_mean"}).reset_index()
+    table = more.merge(table, on=["arm", "source"], how="left", sort=False)
+    first = ["arm", "source", "seeds", "n", "dice_mean", "dice_sd", "dice_sd_seeds", "dice_median", "misses"]
+    first.append("share_below_half")
+    return table[first + [name for name in table.columns if name not in first]]
+
+
+def comparisons_table(study: Study, rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Per comparison, a line for each source and one for the mean of sources; `decides` marks the line whose p goes
+    into Holm's correction (the mean, or the only source), and only there holm_p stands."""
+    import pandas as pd
+
+    tables = []
+    for comparison in study.comparisons:
+        sources = [full_name(source) for source in study.compared(comparison)]
+        part = rows[rows["source"].isin(sources)]
+        table = paired_bootstrap(
+            part, comparison.arm, comparison.against, metric=comparison.metric, replicates=study.replicates
+        )
+        names = {"comparison": comparison.name, "arm": comparison.arm, "against": comparison.against}
+        table = table.rename(columns={"baseline_mean": "against_mean"})
+        table["decides"] = (table["source"] == OVERALL) | (len(table) == 1)
+        table = table.assign(**names, metric=comparison.metric)
+        tables.append(table)
+    if not tables:
+        return pd.DataFrame(columns=_COMPARED)
+    table = pd.concat(tables, ignore_index=True)
+    deciding = table["decides"]
+    table.loc[deciding, "holm_p"] = holm(table.loc[deciding, "p"])
+    return table[_COMPARED]
+
+
+_COMPARED = [
+    "comparison", "arm", "against", "metric", "source", "decides", "patients", "seeds", "arm_mean", "against_mean",
+    "difference", "low", "high", "p", "holm_p", "better", "worse",
+]  # fmt: skip
+
+
+def curves_table(cells: "Sequence[Cell]", out: Path) -> "pd.DataFrame":
+    """The trainings' histories, one below the other: arm, seed, step, loss, learning_rate, seconds, held_out_dice."""
+    import pandas as pd
+
+    histories = []
+    for cell in cells:
+        history = pd.read_csv(out / cell.folder / "history.csv")
+        histories.append(pd.concat([_constant(history, arm=cell.arm, seed=cell.seed), history], axis=1))
+    return pd.concat(histories, ignore_index=True)
+
+
+def _constant(like: "pd.DataFrame", **values) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame({name: [value] * len(like) for name, value in values.items()}, index=like.index)
+
+
+def write_table(table: "pd.DataFrame", path: Path) -> None:
+    """A CSV that appears whole; numbers keep every digit."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)

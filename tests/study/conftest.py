@@ -1,0 +1,68 @@
+"""One cache for all tests of studies, so that the few phantom cases and the device's probe are made once."""
+
+import pytest
+import torch
+
+from tests.study.helpers import settings, write, write_card
+
+
+@pytest.fixture(scope="session")
+def study_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("study-cache")
+
+
+@pytest.fixture(autouse=True)
+def _cache(study_cache, monkeypatch):
+    monkeypatch.setenv("PANCREAS_SSL_CACHE", str(study_cache))
+
+
+@pytest.fixture(scope="session")
+def card(tmp_path_factory):
+    return write_card(tmp_path_factory.mktemp("card"))
+
+
+@pytest.fixture
+def config(tmp_path, card):
+    """Writes the tiny study's file, with changes, and returns its path."""
+    return lambda **changes: write(tmp_path / "study.yml", settings(card, **changes))
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    """Cells run in this process: for tests of what stands around them. The list of cells that ran is returned."""
+    from pancreas_ssl.errors import InputError, RunError
+    from pancreas_ssl.study.cell import run_cell
+
+    ran = []
+
+    def run_cells(cells, out, *, device, workers, finished, checkpoint_seconds):
+        failed = []
+        for cell in cells:
+            try:
+                finished(cell, run_cell(cell, out, device))
+                ran.append((cell.arm, cell.seed))
+            except (InputError, RunError) as error:
+                failed.append((cell, str(error)))
+        return failed
+
+    monkeypatch.setattr("pancreas_ssl.study.run.run_cells", run_cells)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield ran
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory, card, study_cache):
+    """The tiny study with an oracle arm, run once in processes: (configuration, folder, lines that it said, files)."""
+    from pancreas_ssl.study import run_study
+
+    folder = tmp_path_factory.mktemp("finished")
+    values = settings(card)
+    values["arms"]["oracle/V"] = {"oracle": f"{card}/V"}
+    values["comparisons"].append({"name": "oracle", "arm": "oracle/V", "against": "supervised"})
+    path, said = write(folder / "study.yml", values), []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PANCREAS_SSL_CACHE", str(study_cache))
+        files = run_study(path, folder / "out", workers=2, device="cpu", say=said.append)
+    return path, folder / "out", said, files

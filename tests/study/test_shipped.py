@@ -1,0 +1,43 @@
+"""Studies that come with the package: found by name, kept whole, and honest about their command."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.study import shipped, shipped_study
+
+
+@pytest.fixture
+def assets(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "_folder", lambda name: tmp_path / "assets" / name)
+    return tmp_path
+
+
+def finished(folder):
+    folder.mkdir()
+    (folder / "study.json").write_text(json.dumps({"command": "pancreas-ssl study --config a.yml --out b"}))
+    pd.DataFrame({"arm": ["plain"], "source": ["phantom/A"], "dice_mean": [0.8]}).to_csv(
+        folder / "summary.csv"
+    )
+    pd.DataFrame({"comparison": ["one"]}).to_csv(folder / "comparisons.csv")
+    pd.DataFrame({"step": [10, 20], "held_out_dice": [None, 0.7]}).to_csv(folder / "curves.csv", index=False)
+    return folder
+
+
+def test_kept_and_found_again(assets):
+    shipped.keep_study(finished(assets / "run"), "mine")
+    found = shipped_study("mine")
+    assert found.command.startswith("pancreas-ssl study") and found.summary["dice_mean"].tolist() == [0.8]
+    assert found.curves["step"].tolist() == [20]
+
+
+def test_an_unknown_name_and_an_unfinished_study_get_sentences(assets):
+    shipped.keep_study(finished(assets / "run"), "mine")
+    with pytest.raises(InputError, match=r"comes with the package \(mine\), got 'yours'"):
+        shipped_study("yours")
+    (assets / "run" / "summary.csv").unlink()
+    with pytest.raises(InputError, match="summary.csv is not there"):
+        shipped.keep_study(assets / "run", "again")
+    assert not (assets / "assets" / "again").exists()
