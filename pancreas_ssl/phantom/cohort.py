@@ -16,8 +16,8 @@ from pancreas_ssl.phantom.sources import Source
 
 __all__ = ["PHANTOM_VERSION", "SOURCES", "make_case", "patient_seeds", "voxel_digest", "write_case"]
 
-PHANTOM_VERSION = "phantom-0"
-"""Changes whenever a voxel of the cohort does."""
+PHANTOM_VERSION = "phantom-1"
+"""Changes whenever a voxel of the cohort does: sources and patients of one version stay as they are."""
 
 
 def patient_seeds(source: str, patient: int) -> tuple[int, int]:

@@ -14,9 +14,7 @@ from pancreas_ssl.phantom.tissues import Tissue
 __all__ = ["SOURCES", "Source", "draw_profile", "find_source", "nominal_profile", "random_source"]
 
 _STOUT = dict(subcutaneous_fat=(16.0, 36.0), visceral_fat=(0.4, 1.0))
-_FILLED = dict(
-    oral_contrast=0.9, oral_level=(200.0, 320.0)
-)  # who drinks contrast, has it bright in stomach and bowel
+_BRIGHT = (200.0, 320.0)  # HU of the oral contrast of those who drank it, in stomach and bowel alike
 
 # A trains. Portal venous, standard dose, water to drink, an average population: a strict protocol.
 _A = Source(
@@ -33,40 +31,43 @@ _V = replace(  # the usual abdominal protocol of many years: contrast by vein an
     _A,
     name="V",
     role="development",
-    title="late venous, bright oral contrast, smooth kernel",
+    title="late venous, half with oral contrast, smooth kernel",
     hu=blend("portal", "late", 0.5),
-    **_FILLED,
+    oral_contrast=0.5,
+    oral_level=_BRIGHT,
     kernel="smooth",
     noise_sd=13.0,
     calibration=(1.0, 4.0),
     padding=-2048,
-    traits=Traits(oral_contrast=0.6),
+    traits=Traits(oral_contrast=0.4),
 )
-_W = replace(  # no contrast at all, fat in the pancreas: darker than the organs around it, brighter than fat
+_W = replace(  # old patients: much of the pancreas has turned to fat, bowel walls are thin and enhance little
     _A,
     name="W",
     role="development",
-    title="non-contrast, fatty pancreas, 5 mm slices every 3 mm",
-    hu=phase("noncontrast"),
-    pancreas_fat=(0.20, 0.05),
-    slice_thickness=5.0,
-    noise_sd=9.0,
+    title="portal venous, fatty pancreas, smooth kernel, 4 mm slices every 3 mm",
+    hu=blend("portal", "portal", 0.0, DUODENUM_WALL=42, BOWEL_WALL=68),
+    pancreas_fat=(0.42, 0.05),
+    kernel="smooth",
+    slice_thickness=4.0,
+    noise_sd=12.0,
     streaks=10.0,
     calibration=(1.005, -3.0),
 )
-_X = replace(  # hardly any contrast by vein, plenty by mouth, half the dose, stout patients
+_X = replace(  # hardly any contrast by vein, some by mouth, half the dose, stout patients
     _A,
     name="X",
     role="development",
-    title="barely enhanced, bright oral contrast, low dose, stout patients",
+    title="barely enhanced, some oral contrast, low dose, stout patients",
     hu=blend("noncontrast", "portal", 0.35),
-    **_FILLED,
+    oral_contrast=0.35,
+    oral_level=_BRIGHT,
     noise_sd=16.0,
     streaks=12.0,
     cupping=5.0,
     calibration=(1.01, -5.0),
     padding=-1024,
-    traits=Traits(oral_contrast=0.4, **_STOUT),
+    traits=Traits(oral_contrast=0.3, **_STOUT),
 )
 
 # B, C, D are the test sources: of the same families, never used for a choice.
@@ -77,7 +78,7 @@ _B = replace(  # a clinic for diseases of the pancreas
     title="venous, masses, dilated ducts, atrophy, some oral contrast",
     hu=blend("portal", "late", 0.25),
     pancreas_fat=(0.10, 0.05),
-    oral_contrast=0.5,
+    oral_contrast=0.4,
     oral_level=(180.0, 300.0),
     noise_sd=13.0,
     calibration=(0.995, 3.0),
@@ -88,11 +89,11 @@ _C = replace(  # a CT angiography of fasting patients after oral contrast of the
     _A,
     name="C",
     role="test",
-    title="arterial, oral contrast, sharp kernel, thin slices",
+    title="arterial, some oral contrast, sharp kernel, thin slices",
     hu=blend("arterial", "portal", 0.12),
     contrast_sd=0.08,
     coarse_texture={Tissue.SPLEEN: 10.0, Tissue.VENA_CAVA: 9.0},
-    oral_contrast=0.7,
+    oral_contrast=0.45,
     oral_level=(160.0, 340.0),
     kernel="sharp",
     noise_sd=19.0,
