@@ -70,10 +70,10 @@ def run_training(
         recipe = replace(recipe, steps=steps)
     source = _training_source(source)
     card, name = parse_source(source)
-    known = load_card(card).splits[name]
+    known = {"train"} | set(load_card(card).splits.get(name, {}))
 
     def prepared(split: str, organs: bool = False) -> list:
-        listed = cases(source, split=split, root=root) if known.get(split) else []
+        listed = cases(source, split=split, root=root) if split in known else []
         return prepare_cases(listed, spacing=recipe.spacing, window=recipe.window, organs=organs)
 
     train, held_out = prepared("train", recipe.needs_organs), prepared("held_out")
