@@ -1,6 +1,6 @@
 """`python -m tests.benchmarks [PART ...]`: timings of this machine, ours beside the stock alternative, in one run.
 
-Parts: phantom, steps, arms, processes, quality, inference (all by default). Prints one table per part and writes
+Parts: phantom, steps, arms, processes, study, quality, inference (all by default). Prints one table per part and writes
 runs/bench.json.
 """
 
@@ -10,7 +10,7 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-PARTS = ("phantom", "steps", "arms", "processes", "quality", "inference")
+PARTS = ("phantom", "steps", "arms", "processes", "study", "quality", "inference")
 
 
 def environment() -> dict:
