@@ -2,8 +2,8 @@
 
 Between two sources everything differs at once. To see which difference costs what, take one respect after the other
 from the second source and leave the rest as it is in the first. Every part of the scanner draws from a stream of its
-own, so two such scans of one patient differ in that respect alone; only `patients` changes the anatomy, by the same
-draws from another population.
+own, so two such scans of one patient differ in that respect alone. Oral contrast and `patients` also change the
+anatomy (which loops are filled, how stout the patient is), by the same draws from another population.
 """
 
 from dataclasses import replace
@@ -14,11 +14,11 @@ from pancreas_ssl.phantom.profiles import find_source
 from pancreas_ssl.phantom.scanner import Scan
 from pancreas_ssl.phantom.sources import Source
 
-__all__ = ["RESPECTS", "changed_case", "changed_source"]
+__all__ = ["RESPECTS", "changed_case", "changed_source", "differing"]
 
 RESPECTS: dict[str, tuple[str, ...]] = {
-    "phase": ("hu", "contrast_sd", "hu_jitter", "texture", "coarse_texture"),
-    "oral contrast": ("oral_contrast", "oral_level"),
+    "tissue HU": ("hu", "contrast_sd", "hu_jitter", "texture", "coarse_texture"),
+    "oral contrast": ("oral_contrast", "oral_level", "traits.oral_contrast"),
     "fat": ("pancreas_fat",),
     "noise": ("noise_sd", "noise_jitter"),
     "kernel": ("kernel",),
@@ -28,7 +28,8 @@ RESPECTS: dict[str, tuple[str, ...]] = {
     "field of view": ("padding", "crop", "crop_range", "spare_pancreas"),
     "patients": ("traits",),
 }
-"""Respects in which sources differ, and the fields of `Source` that each holds (the anatomy's grid apart)."""
+"""Respects in which sources differ, and the fields of `Source` that each holds (the anatomy's grid apart). `traits.x`
+is one field of the population; `traits` alone is the rest of it."""
 
 
 def changed_source(base: str | Source, other: str | Source, *respects: str) -> Source:
@@ -43,16 +44,35 @@ def changed_source(base: str | Source, other: str | Source, *respects: str) -> S
     Example:
         >>> mixed = changed_source("A", "X", "noise")
         >>> mixed.noise_sd, mixed.kernel
-        (24.0, 'medium')
+        (16.0, 'medium')
     """
     base, other = find_source(base), find_source(other)
+    fields, traits = {}, base.traits
     for respect in respects:
         if respect not in RESPECTS:
             raise InputError(
                 f"expected a respect out of {', '.join(RESPECTS)}, got {respect!r}; name one of these"
             )
-    fields = {name: getattr(other, name) for respect in respects for name in RESPECTS[respect]}
-    return replace(base, **fields)
+        for name in RESPECTS[respect]:
+            _, dot, one = name.partition(".")
+            if dot:
+                traits = replace(traits, **{one: getattr(other.traits, one)})
+            elif name == "traits":
+                traits = replace(other.traits, oral_contrast=traits.oral_contrast)
+            else:
+                fields[name] = getattr(other, name)
+    return replace(base, traits=traits, **fields)
+
+
+def differing(base: str | Source, other: str | Source) -> list[str]:
+    """The respects in which two sources differ at all.
+
+    Example:
+        >>> "kernel" in differing("A", "W"), "oral contrast" in differing("A", "W")
+        (True, False)
+    """
+    base = find_source(base)
+    return [respect for respect in RESPECTS if changed_source(base, other, respect) != base]
 
 
 def changed_case(base: str | Source, other: str | Source, patient: int, *respects: str) -> Scan:

@@ -43,7 +43,7 @@ def make_case(
         patient: number within the cohort.
         grid: of the anatomy; by default the source's.
         patient_of: whose patient; by default the source's own. With another source's name the same
-            patient, with the same draws, is seen by this scanner: the dial of the generalisation notebook.
+            patient, with the same draws, is seen by this scanner: as notebook 01 shows it.
 
     Raises:
         InputError: unknown source, or a patient number below 0.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.phantom.changes import RESPECTS, changed_case, changed_source
+from pancreas_ssl.phantom.changes import RESPECTS, changed_case, changed_source, differing
 from pancreas_ssl.phantom.cohort import make_case
 from pancreas_ssl.phantom.profiles import SOURCES
 from pancreas_ssl.phantom.sources import Source
@@ -16,6 +16,7 @@ from pancreas_ssl.phantom.tissues import Organ
 def test_the_respects_cover_every_field_once():
     named = [name for group in RESPECTS.values() for name in group]
     identity = {"name", "role", "title", "grid"}
+    named.remove("traits.oral_contrast")
     assert sorted(named) == sorted({field.name for field in fields(Source)} - identity)
 
 
@@ -25,12 +26,32 @@ def test_only_what_was_named_changes():
     assert mixed.spacing == other.spacing and mixed.kernel == other.kernel
     assert mixed.hu == base.hu and mixed.traits == base.traits and mixed.name == "A"
     assert changed_source("A", "W") == base
+    filled = changed_source("A", "X", "oral contrast")
+    assert filled.traits.oral_contrast > 0 and filled.traits.subcutaneous_fat == base.traits.subcutaneous_fat
+    stout = changed_source("A", "X", "patients")
+    assert stout.traits.oral_contrast == 0 and stout.traits.subcutaneous_fat != base.traits.subcutaneous_fat
+    both = changed_source("A", "X", "oral contrast", "patients")
+    assert both.traits == changed_source("A", "X", "patients", "oral contrast").traits == SOURCES["X"].traits
+
+
+def test_only_respects_that_differ_are_listed():
+    assert differing("A", "A") == []
+    assert set(differing("A", "W")) == {
+        "tissue HU",
+        "fat",
+        "noise",
+        "kernel",
+        "thickness",
+        "artefacts",
+        "calibration",
+    }
+    assert {"oral contrast", "patients"} <= set(differing("A", "X"))
 
 
 def test_the_same_patient_with_one_change():
     plain, _ = make_case("A", 3)
     assert np.array_equal(changed_case("A", "X", 3).image, plain.image)
-    noisy, grey = changed_case("A", "X", 3, "noise"), changed_case("A", "X", 3, "phase")
+    noisy, grey = changed_case("A", "X", 3, "noise"), changed_case("A", "X", 3, "tissue HU")
     for scan in (noisy, grey):
         assert np.array_equal(scan.label, plain.label) and not np.array_equal(scan.image, plain.image)
     inside, liver = plain.label > 0, plain.organ == Organ.LIVER
@@ -41,5 +62,5 @@ def test_the_same_patient_with_one_change():
 
 
 def test_an_unknown_respect_is_named():
-    with pytest.raises(InputError, match="phase, oral contrast.*got 'colour'"):
+    with pytest.raises(InputError, match="tissue HU, oral contrast.*got 'colour'"):
         changed_source("A", "V", "colour")
