@@ -80,7 +80,7 @@ def unet_with_our_schedule(train, held_out, recipe, limit) -> tuple[list[tuple[f
 def spleen_tutorial(train, held_out, limit) -> tuple[list[tuple[float, float]], bool]:
     """As in the tutorial: eight 96-voxel patches a step, half of them centred on the organ, Dice loss, Adam 1e-4."""
     from monai.losses import DiceLoss
-    from monai.transforms import RandCropByPosNegLabeld
+    from monai.transforms import RandCropByPosNegLabeld, SpatialPad
 
     from pancreas_ssl.training.held_out import held_out_dice
     from tests.benchmarks.networks import spleen_unet
@@ -92,13 +92,16 @@ def spleen_tutorial(train, held_out, limit) -> tuple[list[tuple[float, float]], 
     crop = RandCropByPosNegLabeld(
         ("image", "label"), "label", size, pos=1, neg=1, num_samples=4, image_key="image", allow_smaller=False
     ).set_random_state(0)
+    air, nothing = (
+        SpatialPad(size, value=-1.0),
+        SpatialPad(size, value=0),
+    )  # some scans are shorter than a patch
+    padded = [{"image": air(case.image), "label": nothing(case.label)} for case in train]
     order, points, clock, looked, step = torch.Generator().manual_seed(0), [], Clock(), 0.0, 0
     while True:
         patches = []
         for index in torch.randint(len(train), (2,), generator=order).tolist():
-            patches += crop(
-                {"image": torch.as_tensor(train[index].image), "label": torch.as_tensor(train[index].label)}
-            )
+            patches += crop(padded[index])
         images = torch.stack([patch["image"].as_tensor() for patch in patches])
         labels = torch.stack([patch["label"].as_tensor() for patch in patches])
         loss = criterion(network(images), labels.long())
