@@ -1,6 +1,7 @@
 """YAML headers whose mistakes can be pointed at: every key keeps its line, every error names file, line and field."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from pancreas_ssl.errors import InputError
 
-__all__ = ["parse_header", "split_front_matter", "validate"]
+__all__ = ["Place", "collect_lines", "complaint", "nearest", "parse_header", "split_front_matter", "validate"]
 
 Place = tuple[str | int, ...]
 
@@ -31,34 +32,43 @@ def split_front_matter(path: Path) -> tuple[str, str]:
     return "\n".join(lines[1 : marks[1]]), "\n".join(lines[marks[1] + 1 :]).strip("\n") + "\n"
 
 
-def _collect(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:
-    """Record the line of every key and list item (1-based, counted in the file); a repeated key is an error."""
+def collect_lines(node: yaml.Node, path: Path, first: int = 1) -> dict[Place, int]:
+    """The line in the file of every key and list item; a repeated key is an error.
+
+    Args:
+        path: of the file, for the sentence.
+        first: number of the line on which the YAML begins.
+    """
+    lines: dict[Place, int] = {}
+    _collect(node, (), lines, path, first)
+    return lines
+
+
+def _collect(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path, first: int) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            here, line = (*place, key.value), key.start_mark.line + 2
+            here, line = (*place, key.value), key.start_mark.line + first
             if here in lines:
                 raise InputError(
                     f'key "{key.value}" on line {line} of {path} repeats line {lines[here]}; keep one'
                 )
             lines[here] = line
-            _collect(value, here, lines, path)
+            _collect(value, here, lines, path, first)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            lines[(*place, index)] = value.start_mark.line + 2
-            _collect(value, (*place, index), lines, path)
+            lines[(*place, index)] = value.start_mark.line + first
+            _collect(value, (*place, index), lines, path, first)
 
 
 def parse_header(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     """The header's values, and the line in the file of each of its keys."""
-    lines: dict[Place, int] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(node, yaml.MappingNode):
             raise InputError(
                 f"expected keys and values in the header of {path}, it has none; see data_cards/folder.md"
             )
-        _collect(node, (), lines, path)
-        return yaml.safe_load(text), lines
+        return yaml.safe_load(text), collect_lines(node, path, first=2)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         context = getattr(error, "context_mark", None)
@@ -70,7 +80,7 @@ def parse_header(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int
         ) from error
 
 
-def _nearest(lines: dict[Place, int], loc: Place) -> Place:
+def nearest(lines: dict[Place, int], loc: Place) -> Place:
     """The deepest key of an error's place that stands in the file (pydantic adds names of variants in between)."""
     found: Place = ()
     for part in loc:
@@ -91,7 +101,7 @@ def validate(
         p for p in problems if p["type"] == "extra_forbidden"
     ]  # most often the cause of a missing key, too
     problem = (unknown or problems)[0]
-    place = _nearest(lines, problem["loc"])
+    place = nearest(lines, problem["loc"])
     line = lines.get(place, 1)
     name = ".".join(map(str, place)) or "the header"
     if unknown:
@@ -105,12 +115,15 @@ def validate(
     if problem["type"] == "missing":
         block = f"under {name} (line {line}) " if place else ""
         raise InputError(f'the key "{problem["loc"][-1]}" is missing {block}in {path}; add it')
+    raise InputError(f'field "{name}" on line {line} of {path}: {complaint(problem)}; correct it')
+
+
+def complaint(problem: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors says, and the value that came where it is a simple one."""
     message = problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
     came = f", it is {given!r}" if isinstance(given, str | int | float | bool | None) else ""
-    raise InputError(
-        f'field "{name}" on line {line} of {path}: {message[0].lower()}{message[1:]}{came}; correct it'
-    )
+    return f"{message[0].lower()}{message[1:]}{came}"
 
 
 def _field_names(model: type[BaseModel]) -> list[str]:

@@ -143,7 +143,8 @@ def read_label(
     Raises:
         InputError: as `read_image`, and values that are not whole or unknown, another grid, an empty label.
     """
-    image, array = _whole_numbers(Path(path))
+    path = Path(path)
+    image, array = _whole_numbers(path)
     if known is not None:
         strange = sorted(_values(array) - {0, *known, *values})
         if strange:
@@ -153,7 +154,7 @@ def read_label(
                 f"name them under label_values in the card"
             )
     mask = np.isin(array, values) if len(values) > 1 else array == values[0]
-    volume = _to_ras(mask.view(np.uint8), _original(image, Path(path)))
+    volume = _to_ras(mask.view(np.uint8), _original(image, path))
     if like is not None and (difference := grid_difference(volume, like)):
         raise InputError(difference)
     if not empty_ok and not volume.array.any():
@@ -184,12 +185,13 @@ def read_organs(path: str | Path, like: Volume | None = None) -> Volume:
     Raises:
         InputError: as `read_label`, and values outside 0..255.
     """
-    image, array = _whole_numbers(Path(path))
+    path = Path(path)
+    image, array = _whole_numbers(path)
     if array.size and (array.min() < 0 or array.max() > 255):
         raise InputError(
             f"expected organ numbers of 0 to 255, {path} holds {array.min():g} to {array.max():g}; renumber them"
         )
-    volume = _to_ras(array.astype(np.uint8), _original(image, Path(path)))
+    volume = _to_ras(array.astype(np.uint8), _original(image, path))
     if like is not None and (difference := grid_difference(volume, like)):
         raise InputError(difference)
     return volume

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from pancreas_ssl.data.headers import Place, collect_lines, complaint, nearest
 from pancreas_ssl.errors import InputError
 
 __all__ = ["Lines", "build", "read_yaml", "where"]
 
-Place = tuple[str | int, ...]
 Lines = dict[Place, int]
 M = TypeVar("M", bound=BaseModel)
 
@@ -28,15 +28,13 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
         raise InputError(
             f"expected a study's configuration in {path}, it cannot be read ({error}); check the name"
         ) from error
-    lines: Lines = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(node, yaml.MappingNode):
             raise InputError(
                 f"expected keys and values in {path}, there are none; write name, train, arms, seeds ..."
             )
-        _collect(node, (), lines, path)
-        return yaml.safe_load(text), lines
+        return yaml.safe_load(text), collect_lines(node, path)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1} of {path}" if mark else str(path)
@@ -44,35 +42,11 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
         raise InputError(f"cannot read the YAML on {place}: {problem}; correct that line") from error
 
 
-def _collect(node: yaml.Node, place: Place, lines: Lines, path: Path) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here, line = (*place, key.value), key.start_mark.line + 1
-            if here in lines:
-                raise InputError(
-                    f'key "{key.value}" on line {line} of {path} repeats line {lines[here]}; keep one'
-                )
-            lines[here] = line
-            _collect(value, here, lines, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[(*place, index)] = value.start_mark.line + 1
-            _collect(value, (*place, index), lines, path)
-
-
 def where(place: Place, lines: Lines, path: Path) -> str:
     """`arms.labels on line 7 of study.yml`, for the deepest key of the place that stands in the file."""
-    found = _nearest(place, lines)
+    found = nearest(lines, place)
     name = ".".join(map(str, found))
     return f"{name} on line {lines[found]} of {path}" if found else str(path)
-
-
-def _nearest(place: Place, lines: Lines) -> Place:
-    found: Place = ()
-    for part in place:
-        if (*found, part) in lines:
-            found = (*found, part)
-    return found
 
 
 def build(model: type[M], values: dict[str, Any], lines: Lines, path: Path) -> M:
@@ -95,10 +69,7 @@ def build(model: type[M], values: dict[str, Any], lines: Lines, path: Path) -> M
         raise InputError(f"unknown key {at}; {advice}")
     if problem["type"] == "missing":
         raise InputError(f"the key {problem['loc'][-1]} is missing in {at}; add it")
-    message = problem["msg"].removeprefix("Value error, ")
-    given = problem["input"]
-    came = f", it is {given!r}" if isinstance(given, str | int | float | bool | None) else ""
-    raise InputError(f"{at}: {message[0].lower()}{message[1:]}{came}; correct it")
+    raise InputError(f"{at}: {complaint(problem)}; correct it")
 
 
 def _fields_at(model: type[BaseModel], place: Place) -> list[str]:
