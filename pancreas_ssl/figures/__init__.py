@@ -9,6 +9,8 @@ from pancreas_ssl.figures.described import Described
 from pancreas_ssl.figures.disagreement import error_map
 from pancreas_ssl.figures.dots import dice_dots, interval_chart
 from pancreas_ssl.figures.fields import geometry
+from pancreas_ssl.figures.lines import line_chart
+from pancreas_ssl.figures.maps import map_panel, region_panel
 from pancreas_ssl.figures.slices import orthogonal_planes, slice_panel, window_strip
 from pancreas_ssl.figures.source_sheet import source_sheet
 
@@ -19,7 +21,10 @@ __all__ = [
     "geometry",
     "hu_histograms",
     "interval_chart",
+    "line_chart",
+    "map_panel",
     "orthogonal_planes",
+    "region_panel",
     "slice_panel",
     "source_sheet",
     "training_curve",

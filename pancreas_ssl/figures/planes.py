@@ -8,7 +8,17 @@ from jaxtyping import Float, Shaped
 
 from pancreas_ssl.errors import InputError
 
-__all__ = ["PLANES", "Plane", "Scene", "best_index", "plane_axis", "scene", "to_page"]
+__all__ = [
+    "PLANES",
+    "Plane",
+    "Scene",
+    "best_index",
+    "box_around",
+    "plane_axis",
+    "scene",
+    "to_page",
+    "zoomed",
+]
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,25 @@ def scene(volume: Any, label: Any = None, prediction: Any = None, spacing=None) 
     return Scene(
         hu, spacing, _mask(label, hu.shape, "label"), _mask(prediction, hu.shape, "prediction"), affine
     )
+
+
+def zoomed(drawn: Scene, box: tuple[slice, slice, slice]) -> Scene:
+    """The part of a scene inside a box of voxels; the affine moves along."""
+    affine = drawn.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [part.start or 0 for part in box]
+    label, prediction = (None if m is None else m[box] for m in (drawn.label, drawn.prediction))
+    return Scene(drawn.hu[box], drawn.spacing, label, prediction, affine)
+
+
+def box_around(
+    mask: Shaped[np.ndarray, "X Y Z"], spacing, margin_mm: float = 30.0
+) -> tuple[slice, slice, slice]:
+    """Box of voxels around a mask with a margin in mm, inside the volume; the whole volume for an empty mask."""
+    from pancreas_ssl.evaluation.components import bounding_box
+
+    mask = np.asarray(mask) > 0
+    margin = int(np.ceil(margin_mm / min(spacing)))
+    return bounding_box(mask, margin=margin) or tuple(slice(0, size) for size in mask.shape)
 
 
 def _array(volume: Any):

@@ -13,7 +13,9 @@ from pancreas_ssl.figures.style import LABEL, PREDICTION, drawing, new_figure
 __all__ = [
     "agreement",
     "dice_of",
+    "draw_outline",
     "draw_slice",
+    "frame_plane",
     "orthogonal_planes",
     "page_size",
     "slice_panel",
@@ -158,7 +160,13 @@ def draw_slice(axis, drawn: Scene, plane: str, index: int, window, *, bar: bool 
     )
     for mask, mark in ((drawn.label, LABEL), (drawn.prediction, PREDICTION)):
         if mask is not None:
-            _outline(axis, to_page(mask, plane, index), (wide, high), mark)
+            draw_outline(axis, to_page(mask, plane, index), (wide, high), mark)
+    frame_plane(axis, plane, (wide, high), bar=bar)
+
+
+def frame_plane(axis, plane: str, size: tuple[float, float], *, bar: bool = True) -> None:
+    """Letters at the edges of a drawn plane, and a bar of 50 (or 10) mm; size (width, height) in mm."""
+    wide, high = size
     letters = PLANES[plane]
     for text, x, y in (
         (letters.left, 0.02, 0.5),
@@ -240,7 +248,8 @@ def _halo(width: float):
     return [withStroke(linewidth=width, foreground="black")]
 
 
-def _outline(axis, mask, size, mark) -> None:
+def draw_outline(axis, mask, size, mark) -> None:
+    """The outline of a page's mask on a drawn plane; size (width, height) in mm."""
     if mask.any() and not mask.all():
         padded = np.pad(mask.astype(float), 1)
         dy, dx = size[1] / mask.shape[0], size[0] / mask.shape[1]

@@ -12,6 +12,7 @@ __all__ = [
     "ORANGE",
     "PREDICTION",
     "PURPLE",
+    "REGIONS",
     "SKY",
     "VERMILLION",
     "YELLOW",
@@ -38,6 +39,15 @@ class Mark:
 
 LABEL = Mark(SKY, "solid", "o")
 PREDICTION = Mark(ORANGE, (0, (4, 1.6)), "D")
+
+# Regions around the pancreas, by their number (0 = outside the body is not drawn): inside blue, outside warm.
+REGIONS = {
+    1: ("core", Mark(BLUE, "solid", "o")),
+    2: ("rim_in", Mark(SKY, (0, (5, 1.5)), "s")),
+    3: ("rim_out", Mark(VERMILLION, (0, (4, 1.6)), "D")),
+    4: ("near", Mark(ORANGE, (0, (1, 1)), "^")),
+    5: ("far", Mark(GREY, (0, (6, 1, 2, 1)), "v")),
+}
 
 _KNOWN = {
     "A": Mark(BLACK, "solid", "o"),

@@ -1,14 +1,15 @@
 """One slice as PNG bytes in a few milliseconds, for sliders that must follow the hand."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, UInt8
 
 from pancreas_ssl.figures.planes import PLANES, Scene, to_page
 from pancreas_ssl.figures.style import LABEL, PREDICTION
 
-__all__ = ["paint"]
+__all__ = ["colour_table", "paint", "paint_page", "pixels"]
 
 
 def paint(
@@ -26,30 +27,55 @@ def paint(
         opacity: of the filled overlays, 0 to 1; at 0 their outlines stay.
         size: pixels of the longer side of the picture; voxels keep their shape in mm.
     """
+    layers = [
+        (to_page(mask, plane, index), mark.colour, dashed, opacity)
+        for mask, mark, dashed in ((drawn.label, LABEL, False), (drawn.prediction, PREDICTION, True))
+        if mask is not None
+    ]
+    low, high = window
+    page = (to_page(drawn.hu, plane, index).astype(np.float32) - low) / max(high - low, 1.0)
+    return paint_page(page, plane, pixels(drawn, plane, size), layers)
+
+
+def paint_page(
+    page: Float[np.ndarray, "rows columns"],
+    plane: str,
+    wide_tall: tuple[int, int],
+    layers: Sequence[tuple[Bool[np.ndarray, "rows columns"], str, bool, float]] = (),
+    colours: UInt8[np.ndarray, "256 3"] | None = None,
+) -> bytes:
+    """One page as PNG bytes: values from 0 (black) to 1 (white), masks over them, letters at the edges.
+
+    Args:
+        page: what `to_page` gives, scaled.
+        wide_tall: pixels, as `pixels` gives.
+        layers: (mask, colour as "#RRGGBB", dashed outline, opacity of the filling) each.
+        colours: a table of 256 colours (`colour_table`) in place of grey values.
+    """
     from PIL import Image, ImageDraw
 
-    low, high = window
-    page = to_page(drawn.hu, plane, index).astype(np.float32)
-    grey = (np.clip((page - low) / max(high - low, 1.0), 0, 1) * 255).astype(np.uint8)
-    wide, tall = _pixels(drawn, plane, size)
-    rgb = np.repeat(
-        np.asarray(Image.fromarray(grey).resize((wide, tall), Image.BILINEAR))[..., None], 3, axis=2
-    )
-    rgb = rgb.astype(np.float32)
-    for mask, mark, dashed in ((drawn.label, LABEL, False), (drawn.prediction, PREDICTION, True)):
-        if mask is not None:
-            cut = Image.fromarray(to_page(mask, plane, index).astype(np.uint8) * 255)
-            _overlay(
-                rgb, np.asarray(cut.resize((wide, tall), Image.NEAREST)) > 0, mark.colour, opacity, dashed
-            )
+    levels = (np.clip(page, 0, 1) * 255).astype(np.uint8)
+    grey = np.asarray(Image.fromarray(levels).resize(wide_tall, Image.BILINEAR))
+    rgb = (colours[grey] if colours is not None else np.repeat(grey[..., None], 3, axis=2)).astype(np.float32)
+    for mask, colour, dashed, opacity in layers:
+        cut = Image.fromarray(mask.astype(np.uint8) * 255).resize(wide_tall, Image.NEAREST)
+        _overlay(rgb, np.asarray(cut) > 0, colour, opacity, dashed)
     picture = Image.fromarray(rgb.astype(np.uint8))
-    _letters(ImageDraw.Draw(picture), plane, wide, tall)
+    _letters(ImageDraw.Draw(picture), plane, *wide_tall)
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
 
 
-def _pixels(drawn: Scene, plane: str, size: int) -> tuple[int, int]:
+def colour_table(name: str = "cividis") -> UInt8[np.ndarray, "256 3"]:
+    """A matplotlib colour map as a table for `paint_page`."""
+    import matplotlib
+
+    return (matplotlib.colormaps[name](np.arange(256))[:, :3] * 255).astype(np.uint8)
+
+
+def pixels(drawn: Scene, plane: str, size: int = 520) -> tuple[int, int]:
+    """Width and height of a plane in pixels, the longer one `size`; voxels keep their shape in mm."""
     across, up = [(0, 1), (0, 2), (1, 2)][2 - PLANES[plane].axis]
     wide, tall = drawn.hu.shape[across] * drawn.spacing[across], drawn.hu.shape[up] * drawn.spacing[up]
     scale = size / max(wide, tall)

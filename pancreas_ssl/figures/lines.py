@@ -1,0 +1,83 @@
+"""Lines: several series of one number over another, each with a colour, a line style and a marker of its own."""
+
+from typing import TYPE_CHECKING
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.figures.described import Described
+from pancreas_ssl.figures.style import GREY, drawing, marks, new_figure
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["line_chart"]
+
+
+def line_chart(
+    table: "DataFrame",
+    x: str,
+    y: str,
+    *,
+    by: str | None = None,
+    panels: str | None = None,
+    diagonal: bool = False,
+    limits: tuple[float, float] | None = None,
+    title: str = "",
+    name: str = "lines",
+) -> Described:
+    """`y` over `x`, a line for each value of `by`, a panel for each value of `panels`.
+
+    Args:
+        table: one row per point; it is the figure's table twin too.
+        diagonal: a grey line y = x, where a calibrated probability lies.
+        limits: of the y axis.
+
+    Raises:
+        InputError: a column is missing, or there is no row.
+
+    Example:
+        >>> import pandas as pd
+        >>> line_chart(pd.DataFrame({"t": [0, 1], "loss": [2.0, 1.0]}), "t", "loss", title="A loss").name
+        'lines'
+    """
+    needed = [column for column in (x, y, by, panels) if column]
+    if table.empty or set(needed) - set(table.columns):
+        raise InputError(
+            f"expected rows with the columns {', '.join(needed)}, got {list(table.columns)} with {len(table)} rows"
+        )
+    groups = list(dict.fromkeys(table[panels])) if panels else [""]
+    series = list(dict.fromkeys(table[by])) if by else [y]
+    looks, ends = marks(series), []
+    with drawing():
+        figure = new_figure(max(5.2, 3.1 * len(groups) + 0.6), 3.8)
+        axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+        for axis, group in zip(axes, groups, strict=True):
+            part = table[table[panels] == group] if panels else table
+            if diagonal:
+                axis.axline((0, 0), slope=1, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+            for one in series:
+                line = (part[part[by] == one] if by else part).dropna(subset=[x, y])
+                if line.empty:
+                    continue
+                mark = looks[one]
+                axis.plot(
+                    line[x], line[y], color=mark.colour, linestyle=mark.line, marker=mark.marker, markersize=4,
+                    markevery=max(1, len(line) // 8), linewidth=1.8,
+                )  # fmt: skip
+                where = f" ({group})" if panels else ""
+                ends.append(f"{one}{where} from {line[y].iloc[0]:.3g} to {line[y].iloc[-1]:.3g}")
+            axis.set(xlabel=x, title=str(group))
+            axis.grid(axis="y")
+            if limits:
+                axis.set_ylim(*limits)
+        axes[0].set_ylabel(y)
+        if by:
+            for one in series:
+                mark = looks[one]
+                axes[0].plot(
+                    [], [], color=mark.colour, linestyle=mark.line, marker=mark.marker, label=str(one)
+                )
+            figure.legend(loc="outside lower center", ncols=min(len(series), 4))
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    alt = f"{title or y}: {y} over {x}. From first to last point: {'; '.join(ends)}."
+    return Described(figure, alt, table.reset_index(drop=True), name)
