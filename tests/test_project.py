@@ -78,7 +78,7 @@ def test_lower_rooms_do_not_know_higher_ones():
     """Arrows point down: each room imports only from the rooms listed before it (and itself)."""
     order = [
         ("errors", "files", "versions"), ("phantom",), ("data",), ("devices", "network"),
-        ("augmentation",), ("training", "inference", "evaluation"),
+        ("augmentation",), ("inference", "evaluation"), ("uncertainty",), ("contrast", "restoration"), ("training",),
         ("figures",), ("study",), ("widgets",), ("doctor", "runs"), ("cli",),
     ]  # fmt: skip
     level = {room: depth for depth, rooms in enumerate(order) for room in rooms}

@@ -1,0 +1,100 @@
+r"""The restoration loss: a robust error of the grey values and of their differences, where the image was corrupted.
+
+With d = restored - target, M the corrupted set, P the pairs of neighbouring voxels that both lie in M (along x, y, z):
+
+    rho(d) = sqrt(d^2 + eps^2) - eps                                         Charbonnier: |d| with a round bottom
+    loss   = 1/|M| \sum_{v in M} rho(d_v)  +  w  1/|P| \sum_{(u, v) in P} rho(d_u - d_v)
+
+The second term compares the gradients of both images, one voxel apart: a constant offset costs it nothing, an edge that
+is blurred or displaced does. All voxels of the batch share one mean, as do all pairs: a patch with a larger mask weighs
+more. Voxels outside M have a gradient of exactly 0, whatever stands there.
+
+Only the voxels of M are touched, a few thousand of a patch's 200 000: two patches take 3 instead of 14 ms, forward and
+backward on one thread. (With M = everything it is the other way round, 41 against 13 ms.)
+
+Source: Charbonnier et al. 1994 for rho. Restricting the loss to the corrupted set, the gradient term and its weight are
+choices of this toolkit.
+"""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor
+
+from pancreas_ssl.augmentation.patch import require
+
+__all__ = ["charbonnier", "restoration_loss"]
+
+
+def charbonnier(difference: Float32[Tensor, "*sizes"], epsilon: float = 0.01) -> Float32[Tensor, "*sizes"]:
+    """`sqrt(d^2 + eps^2) - eps`, computed as `d^2 / (sqrt(d^2 + eps^2) + eps)`: exactly 0 at 0, no cancellation.
+
+    Example:
+        >>> charbonnier(torch.tensor([0.0, 3.0]), epsilon=4.0)
+        tensor([0., 1.])
+    """
+    square = difference.square()
+    return square / ((square + epsilon**2).sqrt() + epsilon)
+
+
+def restoration_loss(
+    restored: Float[Tensor, "B 1 x y z"],
+    target: Float[Tensor, "B 1 x y z"],
+    mask: Bool[Tensor, "B 1 x y z"],
+    *,
+    epsilon: float = 0.01,
+    gradient_weight: float = 0.5,
+) -> Float32[Tensor, ""]:
+    """Mean Charbonnier error in the mask, plus that of the differences between neighbours; see above.
+
+    Args:
+        restored: the network's image, [-1, 1] up to its errors. Any floating-point type: the loss is float32.
+        target: the image before corruption (and before its appearance was varied).
+        mask: the corrupted set. Empty: the loss is 0 and so is its gradient.
+        epsilon: error below which the loss becomes quadratic, on the [-1, 1] scale: 0.01 is 2 HU.
+        gradient_weight: w, 0 leaves the second term out. Both terms have the unit of the image.
+
+    Raises:
+        InputError: shapes differ, the mask is not boolean, epsilon not above 0, a negative weight.
+
+    Example:
+        >>> target = torch.zeros(1, 1, 4, 4, 4)
+        >>> mask = torch.ones_like(target, dtype=torch.bool)
+        >>> restoration_loss(target + 3, target, mask, epsilon=4.0)    # an offset: sqrt(9 + 16) - 4
+        tensor(1.)
+    """
+    require(
+        restored.ndim == 5 and restored.shape == target.shape == mask.shape and mask.dtype == torch.bool,
+        "restored, target and a boolean mask of one shape (B, 1, x, y, z)",
+        f"{tuple(restored.shape)}, {tuple(target.shape)} and {tuple(mask.shape)} in "
+        f"{str(mask.dtype).removeprefix('torch.')}",
+        "pass the masks and targets of the patches that were restored",
+    )
+    require(
+        epsilon > 0 and gradient_weight >= 0,
+        "epsilon above 0 and gradient_weight of at least 0",
+        (epsilon, gradient_weight),
+        "the defaults are 0.01 and 0.5",
+    )
+    where = mask.flatten().nonzero()[:, 0]
+    difference = restored.flatten()[where].float() - target.flatten()[where].float()
+    loss = charbonnier(difference, epsilon).sum() / max(len(where), 1)
+    if gradient_weight == 0:
+        return loss
+    number = torch.empty(mask.numel(), dtype=torch.long, device=mask.device)  # a voxel's place in `where`
+    number[where] = torch.arange(len(where), device=mask.device)
+    total, pairs = torch.zeros_like(loss), 0
+    for axis in (2, 3, 4):
+        first = _with_neighbour(mask, axis)
+        second = first + math.prod(mask.shape[axis + 1 :])
+        steps = difference[number[second]] - difference[number[first]]
+        total, pairs = total + charbonnier(steps, epsilon).sum(), pairs + len(first)
+    return loss + gradient_weight * total / max(pairs, 1)
+
+
+def _with_neighbour(mask: Bool[Tensor, "B 1 x y z"], axis: int) -> Int64[Tensor, " n"]:
+    """Flat numbers of the voxels of the mask whose next neighbour along `axis` lies in the mask too."""
+    both, n = torch.zeros_like(mask), mask.shape[axis] - 1
+    torch.logical_and(mask.narrow(axis, 0, n), mask.narrow(axis, 1, n), out=both.narrow(axis, 0, n))
+    return both.flatten().nonzero()[:, 0]

@@ -1,0 +1,84 @@
+"""Restoring an image of any size, window by window, as `inference.predict_prepared` segments it."""
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from pancreas_ssl.augmentation.patch import AIR, require
+from pancreas_ssl.devices import plan, resolve_device
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.inference.weights import Model
+
+__all__ = ["restore_image"]
+
+
+def restore_image(
+    model: Model,
+    corrupted: Float[Tensor, "1 X Y Z"],
+    *,
+    overlap: float = 0.25,
+    device: "str | torch.device" = "auto",
+    precision: str = "auto",
+    batch: int | None = None,
+) -> Float32[Tensor, "1 X Y Z"]:
+    r"""The image as the network's restoration head paints it: r(v) = \sum_w g_w(v) r_w(v) / \sum_w g_w(v).
+
+    Windows w of the size of the training patches overlap, g_w is a Gaussian. What lies beyond the image counts as air;
+    windows of nothing but air stay as they are. The head paints every voxel anew, corrupted or not, although only
+    corrupted ones were trained: put its answer into the mask alone, `torch.where(mask, restored, corrupted)`.
+
+    Args:
+        model: with a restoration head. Its network is moved to the device; its mode is put back afterwards.
+        corrupted: image on the model's grid in [-1, 1], air = -1.
+        overlap: share of a window that the next one covers, 0 to below 1.
+        device: "auto", "cpu", "cuda" ...
+        precision: "auto" (a short probe decides), "fp32" or "bf16".
+        batch: windows at once; None takes 1 on a processor and 4 elsewhere.
+
+    Returns:
+        The restored image, clipped to [-1, 1], in main memory.
+
+    Raises:
+        InputError: a model without restoration head, not one 3D image, an overlap out of range.
+
+    Example:
+        >>> restored = restore_image(load_weights("restoration"), corrupted)    # doctest: +SKIP
+    """
+    from monai.inferers import sliding_window_inference
+
+    if getattr(model.network, "restorer", None) is None:
+        raise InputError(
+            "expected a model with a restoration head, got one without; load weights of an arm with restoration, or "
+            "train one"
+        )
+    require(
+        corrupted.ndim == 4 and corrupted.shape[0] == 1 and corrupted.is_floating_point(),
+        "an image (1, X, Y, Z) of real numbers",
+        f"{tuple(corrupted.shape)} in {str(corrupted.dtype).removeprefix('torch.')}",
+        "prepare the scan first",
+    )
+    require(0 <= overlap < 1, "an overlap from 0 to below 1", overlap, "0.25 is the default")
+    device = resolve_device(device)
+    chosen = plan(device, precision)
+    layout = torch.channels_last_3d if chosen.channels_last else torch.contiguous_format
+    was_training = model.network.training
+    network = model.network.to(device=device, memory_format=layout).eval()
+
+    def repaint(windows: Tensor) -> Tensor:
+        if (windows <= AIR).all():
+            return windows.clone()  # the blending works in place
+        with torch.autocast(device.type, torch.bfloat16, enabled=chosen.precision == "bf16"):
+            return (
+                network.restore(network.encode(windows.contiguous(memory_format=layout))).float().contiguous()
+            )
+
+    window = tuple(-(-size // network.stride) * network.stride for size in model.patch)
+    try:
+        with torch.inference_mode():
+            answer = sliding_window_inference(
+                corrupted.detach().float().cpu()[None], window, batch or (1 if device.type == "cpu" else 4), repaint,
+                overlap=overlap, mode="gaussian", padding_mode="constant", cval=AIR, sw_device=device, device="cpu",
+            )  # fmt: skip
+    finally:
+        model.network.train(was_training)
+    return answer[0].clamp(-1, 1).clone()
