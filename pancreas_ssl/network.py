@@ -199,11 +199,18 @@ class SegmentationNetwork(nn.Module):
         """One pass with everything worth looking at; `taps(x).logits` equals `network(x)`."""
         outputs = self.encode(x)
         features = self.decode(outputs)
-        restored = None
-        if self.restorer is not None:
-            decoder, head = self.restorer
-            restored = depth_to_space(head(decoder(outputs)))
+        restored = self.restore(outputs) if self.restorer is not None else None
         return Taps(self.segment(features), features, outputs[-1], restored)
+
+    def restore(self, outputs: list[Tensor]) -> Float[Tensor, "B C X Y Z"]:
+        """The image painted anew from the encoder's outputs, without the finest of them; needs `add_restoration`."""
+        if self.restorer is None:
+            raise InputError(
+                "expected a network with a restoration head, this one has none; add_restoration() adds one to train, "
+                "or load weights of an arm with restoration"
+            )
+        decoder, head = self.restorer
+        return depth_to_space(head(decoder(outputs)))
 
     def decode(self, outputs: list[Tensor]) -> Float[Tensor, "B F X2 Y2 Z2"]:
         """Decoder features (stride 2) from the encoder's outputs."""

@@ -25,6 +25,7 @@ __all__ = ["Model", "known_weights", "load_weights", "save_weights"]
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 HEADER = "pancreas_ssl"
+PART = "/"  # between the name of a part and the name of its tensor
 NEEDED = ("spacing", "window", "patch")
 
 
@@ -33,7 +34,8 @@ class Model:
     """A network and how its input is made: what a prediction needs beside the CT.
 
     spacing in mm (X, Y, Z); window in HU, shown as [-1, 1]; patch in voxels, the size of a sliding window; metadata
-    as the file of weights has it (recipe, digest, version ...; empty for a network straight from training).
+    as the file of weights has it (recipe, digest, version ...; empty for a network straight from training). parts are
+    weights that were trained beside the network, such as `contrast`: state dicts of `pancreas_ssl.contrast`.
     """
 
     network: nn.Module
@@ -41,6 +43,7 @@ class Model:
     window: tuple[float, float] = (-150.0, 250.0)
     patch: tuple[int, int, int] = (64, 64, 64)
     metadata: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     def __post_init__(self):
         self.spacing = _three(self.spacing, float, "spacing")
@@ -63,7 +66,11 @@ def known_weights() -> list[str]:
 
 
 def save_weights(
-    path: str | Path, network: nn.Module, metadata: dict[str, Any], dtype: str = "float16"
+    path: str | Path,
+    network: nn.Module,
+    metadata: dict[str, Any],
+    dtype: str = "float16",
+    parts: dict[str, dict[str, Tensor]] | None = None,
 ) -> Path:
     """Write a network's weights with everything a prediction needs; the file appears whole or not at all.
 
@@ -74,6 +81,7 @@ def save_weights(
             Architecture, digest and version are added.
         dtype: of the stored floating-point tensors. "float16" halves the file and rounds a weight by at most
             0.05 %; "float32" keeps every bit.
+        parts: further weights that belong to it, by part and name (`Fitted.parts`); `Model.parts` has them again.
 
     Raises:
         InputError: metadata incomplete, or a weight that is not finite. RunError: the disk is full.
@@ -93,8 +101,10 @@ def save_weights(
         )
     if dtype not in ("float16", "float32"):
         raise InputError(f"expected dtype float16 or float32, got {dtype!r}; float16 is the default")
-    tensors = {}
-    for name, tensor in network.state_dict().items():
+    tensors, given = {}, dict(network.state_dict())
+    for part, state in (parts or {}).items():
+        given |= {f"{part}{PART}{name}": tensor for name, tensor in state.items()}
+    for name, tensor in given.items():
         tensor = tensor.detach().cpu()
         stored = tensor.to(getattr(torch, dtype)) if tensor.is_floating_point() else tensor
         if not torch.isfinite(stored).all():
@@ -139,11 +149,16 @@ def load_weights(name_or_path: str | Path = "baseline", device: "str | torch.dev
         raise _unusable(path, "has tensors that do not match its digest (it was damaged or edited)")
     try:
         network = SegmentationNetwork(**header["architecture"]["config"])
-        network.load_state_dict(tensors)
+        network.load_state_dict({name: tensor for name, tensor in tensors.items() if PART not in name})
     except (TypeError, ValueError, RuntimeError) as error:
         raise _other_architecture(path, "do not fit the network that their header describes") from error
     network = network.float().to(device).eval()
-    return Model(network, header["spacing"], header["window"], header["patch"], header)
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if PART in name:
+            part, _, inside = name.partition(PART)
+            parts.setdefault(part, {})[inside] = tensor.float() if tensor.is_floating_point() else tensor
+    return Model(network, header["spacing"], header["window"], header["patch"], header, parts)
 
 
 def _find(name_or_path: str | Path) -> Path:

@@ -119,7 +119,7 @@ def _train(cell: Cell, folder: Path, device: str, stopping, poke, checkpoint_sec
         "patch": recipe.patch,
         "recipe": cell.recipe,
     }
-    save_weights(folder / "weights.safetensors", fitted.ema, header | facts, dtype="float32")
+    save_weights(folder / "weights.safetensors", fitted.ema, header | facts, "float32", fitted.parts)
     _log(folder, f"trained {fitted.step} steps")
 
 

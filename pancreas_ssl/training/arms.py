@@ -42,6 +42,27 @@ ARMS: dict[str, Arm] = {
 }
 
 
+_CONTRAST = {"contrast_weight": 0.05}
+_RESTORATION = {"restoration_weight": 0.3, "corrupted_weight": 0.5}
+ARMS |= {
+    "contrast": Arm("global-feature contrast, guided by the pancreas's structure", _CONTRAST),
+    "restoration": Arm("local restoration of what is corrupted where the model doubts", _RESTORATION),
+    "dual": Arm("both modules", _CONTRAST | _RESTORATION),
+    "contrast-random": Arm("a control: contrast on random voxels", _CONTRAST | {"contrast": "random"}),
+    "contrast-plain": Arm("pixel contrast without guidance", _CONTRAST | {"contrast": "plain"}),
+    "restoration-random": Arm(
+        "a control: restoration in random boxes of equal volume", _RESTORATION | {"restoration": "random"}
+    ),
+    "restoration-everywhere": Arm(
+        "restoration of the whole image", _RESTORATION | {"restoration": "everywhere"}
+    ),
+    "dual-random": Arm(
+        "a control: both modules at random places",
+        _CONTRAST | _RESTORATION | {"contrast": "random", "restoration": "random"},
+    ),
+}
+
+
 def with_arm(recipe: Recipe, arm: str) -> Recipe:
     """The recipe with the arm's fields.
 

@@ -35,6 +35,7 @@ class Checkpoint:
     history: list[dict] = field(default_factory=list)
     losses: list = field(default_factory=list)  # of the steps since the last row of the history
     seconds: float = 0.0  # spent so far, all sittings together
+    guides: list = field(default_factory=list)  # the teacher's last answers, where modules need them
 
 
 def checkpoint_file(folder: str | Path) -> Path:

@@ -105,7 +105,7 @@ def write_weights(stem: Path, fitted: Fitted, facts: dict) -> tuple[Path, Path]:
 
     recipe = facts["recipe"]
     metadata = {key: recipe[key] for key in ("spacing", "window", "patch")} | facts
-    weights = save_weights(stem.with_suffix(".safetensors"), fitted.ema, metadata)
+    weights = save_weights(stem.with_suffix(".safetensors"), fitted.ema, metadata, parts=fitted.parts)
     card = stem.with_suffix(".md")
     with atomic_path(card) as temporary:
         temporary.write_text(model_card(stem.name, facts, weights.stat().st_size))

@@ -4,7 +4,7 @@ import copy
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import make_folder
 from pancreas_ssl.network import SegmentationNetwork
 from pancreas_ssl.training import checkpoint as states
+from pancreas_ssl.training.guides import OUTSIDE, Guides
 from pancreas_ssl.training.held_out import held_out_dice
 from pancreas_ssl.training.launching import StopKey, accelerated
 from pancreas_ssl.training.learner import Learner
@@ -49,6 +50,9 @@ class Fitted:
     precision: str
     step: int
     cases: str  # digest of the training cases
+    parts: dict[str, dict[str, Tensor]] = field(
+        default_factory=dict
+    )  # weights beside the network: `Learner.parts`
 
 
 def cases_digest(cases: Sequence[Prepared]) -> str:
@@ -121,10 +125,14 @@ def fit(
         print(f"{words}; memory needed: about {needed}", flush=True)
 
     loss_of, forked = segmentation_loss(recipe), [where] if where.type == "cuda" else []
-    with accelerated(where, plan.precision) as accelerator, torch.random.fork_rng(devices=forked):
+    with (
+        accelerated(where, plan.precision, unused=recipe.guided) as accelerator,
+        torch.random.fork_rng(devices=forked),
+    ):
         where, main = accelerator.device, accelerator.is_main_process
         patches = Patches(train, recipe, where)
         others = Patches(unlabelled, recipe, where, labelled=False) if unlabelled else None
+        guides = Guides(train, recipe, where) if recipe.guided else None
         learner = Learner(recipe).to(where).train()
         if channels_last:
             learner = learner.to(memory_format=torch.channels_last_3d)
@@ -138,6 +146,8 @@ def fit(
             ema.load_state_dict(state.ema)
             optimiser.load_state_dict(state.optimiser)
             step, history, losses, before = state.step, state.history, state.losses, state.seconds
+            if guides is not None and state.guides:
+                guides.load_state(state.guides)
         model, optimiser = accelerator.prepare(learner, optimiser)
         start = saved = time.perf_counter()
         last = min(recipe.steps, stop_at if stop_at is not None else recipe.steps)
@@ -159,19 +169,25 @@ def fit(
                     history=history,
                     losses=losses,
                     seconds=seconds(),
+                    guides=guides.state() if guides is not None and step > recipe.first_module_step else [],
                 )
                 states.save_checkpoint(out, now)
 
         with StopKey() as stop, Progress(recipe.steps, step, progress and main) as bar:
             while step < last and not stop.pressed:
                 first = accelerator.process_index * recipe.batch
-                batch, more = patches(step, first), others(step, first) if others else None
+                if guides is not None and guides.due(step):
+                    guides.refresh(ema.module, where, plan.precision)
+                active = guides is not None and step >= recipe.first_module_step
+                batch = patches(step, first, guides.maps if active else None, OUTSIDE if active else ())
+                more = others(step, first) if others else None
                 losses.append(optimise(accelerator, model, optimiser, loss_of, batch, recipe, step, more))
                 ema.update_parameters(accelerator.unwrap_model(model).network)
                 step += 1
                 measure = step == last or recipe.evaluate_every and step % recipe.evaluate_every == 0
                 if step % LOG_EVERY == 0 or measure:
-                    history.append(_row(step, losses, recipe.learning_rate_at(step - 1), seconds()))
+                    row = _row(step, losses, recipe.learning_rate_at(step - 1), seconds(), recipe.guided)
+                    history.append(row)
                     losses = []
                     if held_out and measure:
                         dice = held_out_dice(
@@ -188,7 +204,8 @@ def fit(
             if stop.pressed and step < last:
                 write()
                 raise RunError(_interrupted(out, step, recipe.steps))
-        network = accelerator.unwrap_model(model, keep_fp32_wrapper=False).network
+        learner = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+        network, parts = learner.network, learner.parts
         spent = seconds()
     if progress and main:
         print(f"trained {step} steps in {duration(spent)}, {_note(history)}", flush=True)
@@ -202,6 +219,7 @@ def fit(
         precision=plan.precision,
         step=step,
         cases=digest,
+        parts=parts,
     )
 
 
@@ -222,20 +240,27 @@ def _earlier(out, recipe: Recipe, digest: str, resume: bool) -> states.Checkpoin
     return None
 
 
-def _row(step: int, losses: list[dict[str, Tensor]], rate: float, seconds: float) -> dict:
-    """One row of the history: means over the steps since the last one, the terms too where there are several."""
-    terms = {name: float(torch.stack([term[name] for term in losses]).mean()) for name in losses[0]}
-    loss = sum(terms.values())
+def _row(
+    step: int, losses: list[dict[str, Tensor]], rate: float, seconds: float, several: bool = False
+) -> dict:
+    """One row of the history: means over the steps since the last one, the terms too where there are several.
+
+    A term that began in between counts as 0 before, so that the terms always add up to the loss.
+    """
+    names = dict.fromkeys(name for terms in losses for name in terms)
+    means = {
+        name: float(torch.stack([terms[name] for terms in losses if name in terms]).sum()) / len(losses)
+        for name in names
+    }
+    loss = sum(means.values())
     if not np.isfinite(loss):
         raise RunError(
             f"the loss is no longer a number at step {step}; lower the learning rate, or use precision 'fp32'"
         )
-    return {
-        "step": step,
-        "loss": loss,
-        "learning_rate": rate,
-        "seconds": seconds,
-    } | ({f"loss_{name}": value for name, value in terms.items()} if len(terms) > 1 else {})
+    row = {"step": step, "loss": loss, "learning_rate": rate, "seconds": seconds}
+    return row | (
+        {f"loss_{name}": value for name, value in means.items()} if several or len(means) > 1 else {}
+    )
 
 
 def _note(history: list[dict]) -> str:

@@ -15,16 +15,19 @@ from contextlib import contextmanager
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import patch_environment
+from accelerate.utils import DistributedDataParallelKwargs, patch_environment
 
 __all__ = ["StopKey", "accelerated"]
 
 
 @contextmanager
-def accelerated(device: torch.device, precision: str) -> Iterator[Accelerator]:
+def accelerated(device: torch.device, precision: str, unused: bool = False) -> Iterator[Accelerator]:
     """An accelerator on `device` in `precision` ('fp32' or 'bf16'), gone when the context ends.
 
     Under `accelerate launch` each process takes the card that the launcher gave it.
+
+    Args:
+        unused: some steps leave some weights without a gradient; several processes must be told so beforehand.
     """
     launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
     environment = {} if launched else {"accelerate_torch_device": str(device)}
@@ -32,7 +35,8 @@ def accelerated(device: torch.device, precision: str) -> Iterator[Accelerator]:
         AcceleratorState._reset_state(reset_partial_state=True)
     mixed = "bf16" if precision == "bf16" else "no"
     with patch_environment(**environment):
-        accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
+        processes = [DistributedDataParallelKwargs(find_unused_parameters=True)] if unused else []
+        accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed, kwargs_handlers=processes)
     try:
         yield accelerator
     finally:

@@ -57,6 +57,7 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
         0.4 GiB (activations 0.3 GiB, ...)
     """
     samples = recipe.batch * recipe.views * (2 if recipe.unlabelled_weight > 0 else 1)
+    samples += recipe.n_corrupted
     with torch.device("meta"):
         learner = Learner(recipe)
         image = torch.zeros(samples, 1, *recipe.patch)
@@ -70,8 +71,8 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        outputs = learner(image, phases=list(range(recipe.phases)))
-        for logits in (outputs.logits, outputs.organs):
+        outputs = learner(image, phases=list(range(recipe.phases)), corrupted=recipe.n_corrupted)
+        for logits in (outputs.logits, outputs.organs, outputs.restored):
             if logits is not None:
                 torch.logsumexp(logits, 1).mean()
         outputs.logits.softmax(1)

@@ -13,10 +13,11 @@ takes about 90 ms a sample: a third of a step against a seventh.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float16, Float32, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -89,6 +90,15 @@ def draw_patch(
     return PatchDraw(case, centre, np.eye(3))
 
 
+class Cut(NamedTuple):
+    """Patches as they were cut, before any appearance is varied."""
+
+    image: Float32[Tensor, "B 1 x y z"]
+    label: Int64[Tensor, "B 1 x y z"]
+    organs: Int64[Tensor, "B 1 x y z"] | None
+    maps: Float32[Tensor, "B M x y z"] | None
+
+
 def cut(
     draws: Sequence[PatchDraw],
     images: Sequence[Float32[Tensor, "1 X Y Z"]],
@@ -96,12 +106,15 @@ def cut(
     patch: Sequence[int],
     binary: bool = True,
     organs: Sequence[UInt8[Tensor, "1 X Y Z"]] | None = None,
-) -> tuple[Float32[Tensor, "B 1 x y z"], Int64[Tensor, "B 1 x y z"], Int64[Tensor, "B 1 x y z"] | None]:
+    maps: Sequence[Float16[Tensor, "M X Y Z"]] | None = None,
+    outside: Sequence[float] = (),
+) -> Cut:
     """The drawn patches of images (trilinear; air outside the volume) and labels (0 outside), in one interpolation.
 
     Args:
         images, labels: of all cases; `draw.case` picks.
         organs: organ maps of all cases, where they are wanted; each voxel takes its nearest neighbour's number.
+        maps, outside: further maps of all cases (trilinear), and what each of them is beyond the volume.
         patch: sizes in voxels.
         binary: labels are 0 and 1: they are interpolated with the image and cut at 0.5, which keeps edges smooth;
             otherwise each voxel takes its nearest neighbour's label.
@@ -112,12 +125,15 @@ def cut(
     box = np.ceil(2 * reach.max(0)).astype(int) + 3  # one size for all, so that they make a batch
     low = np.floor(centres - (box - 1) / 2).astype(int)
     theta = np.zeros((len(draws), 3, 4))
+    beyond = torch.tensor([AIR, *outside], device=images[0].device).view(-1, 1, 1, 1)
+    smooth = len(beyond) + binary  # channels that are interpolated; the others take their nearest neighbour
     stacked = []
     for k, draw in enumerate(draws):
         start, stop = np.clip(low[k], 0, sizes[k]), np.clip(low[k] + box, 0, sizes[k])
         window = (slice(None), *(slice(a, b) for a, b in zip(start, stop, strict=True)))
         pads = [int(n) for i in (2, 1, 0) for n in (start[i] - low[k][i], low[k][i] + box[i] - stop[i])]
-        parts = [images[draw.case][window] - AIR, labels[draw.case][window].float()]
+        shown = [images[draw.case][window]] + ([maps[draw.case][window].float()] if maps is not None else [])
+        parts = [torch.cat(shown) - beyond, labels[draw.case][window].float()]
         if organs is not None:
             parts.append(organs[draw.case][window].float())
         stacked.append(F.pad(torch.cat(parts), pads))
@@ -128,13 +144,17 @@ def cut(
     boxes = torch.stack(stacked)
     where = torch.as_tensor(theta, dtype=torch.float32, device=boxes.device)
     grid = F.affine_grid(where, [len(draws), 1, *patch], align_corners=False)
-    smooth = 2 if binary else 1  # channels that are interpolated; the others take their nearest neighbour
-    moved = F.grid_sample(boxes[:, :smooth], grid, align_corners=False)
-    image, rest = moved[:, :1] + AIR, None
+    moved, rest = F.grid_sample(boxes[:, :smooth], grid, align_corners=False), None
     if smooth < boxes.shape[1]:
         rest = F.grid_sample(boxes[:, smooth:], grid, mode="nearest", align_corners=False).long()
-    label = (moved[:, 1:] > 0.5).long() if binary else rest[:, :1]
-    return image, label, rest[:, -1:] if organs is not None else None
+    label = (moved[:, -1:] > 0.5).long() if binary else rest[:, :1]
+    seen = moved[:, : len(beyond)] + beyond
+    return Cut(
+        seen[:, :1],
+        label,
+        rest[:, -1:] if organs is not None else None,
+        seen[:, 1:] if maps is not None else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -144,6 +164,9 @@ class Batch:
     views: tuple[Float32[Tensor, "B 1 x y z"], ...]
     labels: Int64[Tensor, "B 1 x y z"]
     organs: Int64[Tensor, "B 1 x y z"] | None = None
+    clean: Float32[Tensor, "B 1 x y z"] | None = None  # before their appearance was varied
+    maps: Float32[Tensor, "B M x y z"] | None = None  # of the guides, where the step needs them
+    first: int = 0  # number of the first patch in the step, over all processes
 
 
 class Patches:
@@ -181,16 +204,27 @@ class Patches:
         self.sizes = [tuple(case.image.shape[1:]) for case in cases]
         self.inside = [np.argwhere(label[0] > 0) for label in labels]
 
-    def __call__(self, step: int, first: int = 0) -> Batch:
-        """The patches of one step; `first` is the number of this process' first sample."""
+    def __call__(
+        self,
+        step: int,
+        first: int = 0,
+        maps: Sequence[Float16[Tensor, "M X Y Z"]] | None = None,
+        outside: Sequence[float] = (),
+    ) -> Batch:
+        """The patches of one step; `first` is the number of this process' first sample.
+
+        Args:
+            maps, outside: further maps of all cases to cut along, and what they are beyond a volume.
+        """
         key = (self.recipe.seed, step) if self.labelled else (self.recipe.seed, step, UNLABELLED)
         rngs = [keyed(*key, first + k) for k in range(self.recipe.batch)]
         draws = [draw_patch(rng, self.recipe, self.sizes, self.inside) for rng in rngs]
         binary = self.recipe.n_classes == 2
-        images, labels, organs = cut(draws, self.images, self.labels, self.recipe.patch, binary, self.organs)
-        named = organs if organs is not None else [None] * len(rngs)
-        looks = [appearances(*sample, self.recipe) for sample in zip(images, named, rngs, strict=True)]
-        return Batch(tuple(torch.stack(view) for view in zip(*looks, strict=True)), labels, organs)
+        found = cut(draws, self.images, self.labels, self.recipe.patch, binary, self.organs, maps, outside)
+        named = found.organs if found.organs is not None else [None] * len(rngs)
+        looks = [appearances(*sample, self.recipe) for sample in zip(found.image, named, rngs, strict=True)]
+        views = tuple(torch.stack(view) for view in zip(*looks, strict=True))
+        return Batch(views, found.label, found.organs, found.image, found.maps, first)
 
 
 def _tensor(array: np.ndarray, device: torch.device | str) -> Tensor:

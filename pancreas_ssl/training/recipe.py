@@ -5,11 +5,16 @@ from dataclasses import asdict, dataclass, fields
 
 from pancreas_ssl.errors import InputError
 
-__all__ = ["AUGMENTATIONS", "Recipe"]
+__all__ = ["AUGMENTATIONS", "KINDS", "Recipe"]
 
 AUGMENTATIONS = ("none", "mild", "strong", "randconv", "gin", "labels")
 """What may vary the appearance of a patch: nothing; gain, shift and noise alone; or, before these, one of the families
 of `pancreas_ssl.augmentation` ('labels' needs the organ maps of the card)."""
+
+KINDS = {"contrast": ("guided", "plain", "random"), "restoration": ("guided", "random", "everywhere")}
+"""How each self-supervised module chooses its voxels; 'random' is its control: as many voxels, anywhere."""
+
+SHARES = ("foreground", "affine", "mixstyle", "corrupted_share", "doubt", "tau")
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,21 @@ class Recipe:
     unlabelled_weight: float = 0.0  # consistency on patches of cases whose labels are not used
     nonsense_weight: float = 0.0  # a control: an auxiliary head predicts noise that no image tells of
 
+    # --- The two self-supervised modules: after a while of segmentation alone, they are faded in
+    contrast_weight: float = 0.0  # share of the global-feature contrast
+    contrast: str = "guided"  # which voxels it compares; see pancreas_ssl.contrast.KINDS
+    temperature: float = 0.1  # of its softmax over cosines
+    restoration_weight: float = 0.0  # share of the local-image restoration
+    restoration: str = "guided"  # where the image is corrupted; see pancreas_ssl.restoration.KINDS
+    corrupted_weight: float = 0.0  # share of the segmentation of the corrupted patches
+    corrupted_share: float = 0.5  # share of a step's patches that are corrupted, rounded up
+    module_start: float = 0.2  # share of the steps before the modules begin
+    module_ramp: float = 0.2  # share of the steps over which they rise to their full weights
+    teacher_every: int = 400  # steps between two looks of the moving average at all training cases
+    rim: float = 1.5  # mm, standard deviation of the structural uncertainty about the label's surface
+    doubt: float = 1.0  # share a of the teacher's entropy in U = 1 - (1 - U_s)(1 - a U_m), in the end
+    tau: float = 0.5  # uncertainty from which a voxel belongs to the rim
+
     # --- Bookkeeping that the weights depend on
     seed: int = 0  # initial weights and every draw
     precision: str = "auto"  # 'fp32', 'bf16', or what a short probe finds faster
@@ -100,7 +120,16 @@ class Recipe:
         for name in ("consistency_weight", "unlabelled_weight"):
             fine = self.views >= 2 or getattr(self, name) == 0
             _require(fine, f"recipe with views of at least 2 where {name} is above 0", f"views {self.views}")
-        for name in ("foreground", "affine", "mixstyle"):
+        for name in ("contrast", "restoration"):
+            _require(
+                getattr(self, name) in KINDS[name],
+                f"{name} out of {', '.join(KINDS[name])}",
+                getattr(self, name),
+            )
+        _require(self.temperature > 0, "temperature above 0", self.temperature)
+        _require(self.rim > 0, "rim above 0 mm", self.rim)
+        _require(self.teacher_every >= 1, "teacher_every of at least 1 step", self.teacher_every)
+        for name in (*SHARES, "module_start", "module_ramp"):
             _require(0 <= getattr(self, name) <= 1, f"{name} between 0 and 1", getattr(self, name))
         for name in (
             "rotation",
@@ -113,6 +142,9 @@ class Recipe:
             "organs_weight",
             "unlabelled_weight",
             "nonsense_weight",
+            "contrast_weight",
+            "restoration_weight",
+            "corrupted_weight",
             "seed",
             "evaluate_every",
         ):
@@ -134,9 +166,39 @@ class Recipe:
         """Whether the training cases need organ maps (`prepare_cases(..., organs=True)`)."""
         return self.augmentation == "labels" or self.organs_weight > 0
 
+    @property
+    def corrupts(self) -> bool:
+        """Whether some patches are corrupted and passed through the network once more."""
+        return self.restoration_weight > 0 or self.corrupted_weight > 0
+
+    @property
+    def n_corrupted(self) -> int:
+        """How many patches of a step are corrupted; at least one where any is."""
+        return max(1, math.ceil(self.corrupted_share * self.batch)) if self.corrupts else 0
+
+    @property
+    def guided(self) -> bool:
+        """Whether a module needs regions and uncertainty."""
+        return self.contrast_weight > 0 or self.corrupts
+
+    def module_ramp_at(self, step: int) -> float:
+        """0 while segmentation is alone, then a linear rise to 1: the factor of the modules' weights."""
+        start, length = self.first_module_step, self.module_ramp * self.steps
+        return min(1.0, max(0.0, (step - start + 1) / max(1.0, length))) if step >= start else 0.0
+
+    @property
+    def first_module_step(self) -> int:
+        """The step with which the modules begin."""
+        return round(self.module_start * self.steps)
+
     def network_config(self) -> dict:
         """Arguments of `SegmentationNetwork` that this recipe asks for."""
-        return {"channels": self.channels, "n_classes": self.n_classes, "dropout": self.dropout}
+        return {
+            "channels": self.channels,
+            "n_classes": self.n_classes,
+            "dropout": self.dropout,
+            "restores": self.restoration_weight > 0,
+        }
 
     def to_dict(self) -> dict:
         """Plain values (tuples as lists), ready for JSON."""

@@ -2,21 +2,25 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pancreas_ssl.augmentation import draw_mixstyle
 from pancreas_ssl.network import PHASES, space_to_depth
+from pancreas_ssl.restoration import corrupt_batch, restoration_loss
+from pancreas_ssl.training.guides import Guide, guide_of
 from pancreas_ssl.training.patches import Batch, keyed
 from pancreas_ssl.training.recipe import Recipe
 
 __all__ = ["consistency", "losses_of", "moving_average", "optimise", "segmentation_loss"]
 
 SHARED = 2**32 - 1  # sample number reserved for the draws that a whole step shares
+CONTRAST, CORRUPTION = 2**32 - 3, 2**32 - 4  # reserved likewise, for the draws of the two modules
 
 
 def segmentation_loss(recipe: Recipe) -> Callable[[Tensor, Tensor], Float[Tensor, ""]]:
@@ -74,20 +78,32 @@ def losses_of(
         torch.manual_seed(int(rng.integers(2**62)))
     views, labelled = len(batch.views), len(batch.labels)
     groups = [batch.views] + ([unlabelled.views] if unlabelled is not None else [])
-    images = torch.cat([torch.cat(group) for group in zip(*groups, strict=True)])  # view by view
+    images = [torch.cat(group) for group in zip(*groups, strict=True)]  # view by view
+    guide = guide_of(batch, recipe, step) if batch.maps is not None else None
+    task = restoration_task(batch, guide, recipe, step) if guide is not None and recipe.corrupts else None
+    n_corrupted = len(task.corrupted) if task is not None else 0
+    images = torch.cat([*images, task.corrupted] if task is not None else images)
     style = draw_mixstyle(rng, len(images), probability=recipe.mixstyle) if recipe.mixstyle > 0 else None
-    outputs = model(images, phases=phases, style=style)
+    outputs = model(
+        images,
+        phases=phases,
+        style=style,
+        guide=guide,
+        rng=keyed(recipe.seed, step, CONTRAST, batch.first),
+        corrupted=n_corrupted,
+    )
 
-    logits = outputs.logits.flatten(2, 3).unflatten(0, (views, -1))
+    plain = len(images) - n_corrupted
+    logits = outputs.logits.flatten(2, 3)
+    seen = logits[:plain].unflatten(0, (views, -1))
     target = space_to_depth(batch.labels)[:, None, phases].flatten(2, 3)
-    seen = logits[:, :labelled].flatten(0, 1)
-    terms = {"segmentation": segmentation(seen, target.repeat(views, 1, 1, 1, 1))}
+    terms = {"segmentation": segmentation(seen[:, :labelled].flatten(0, 1), target.repeat(views, 1, 1, 1, 1))}
     if recipe.consistency_weight > 0:
-        terms["consistency"] = recipe.consistency_weight * consistency(logits[:, :labelled])
+        terms["consistency"] = recipe.consistency_weight * consistency(seen[:, :labelled])
     if unlabelled is not None:
-        terms["unlabelled"] = recipe.unlabelled_weight * consistency(logits[:, labelled:])
+        terms["unlabelled"] = recipe.unlabelled_weight * consistency(seen[:, labelled:])
     if outputs.organs is not None:
-        organs = outputs.organs.unflatten(0, (views, -1))[:, :labelled].flatten(0, 1)
+        organs = outputs.organs[:plain].unflatten(0, (views, -1))[:, :labelled].flatten(0, 1)
         named = batch.organs[:, 0, ::2, ::2, ::2].repeat(views, 1, 1, 1)
         terms["organs"] = recipe.organs_weight * F.cross_entropy(organs.float(), named)
     if outputs.nonsense is not None:
@@ -97,7 +113,37 @@ def losses_of(
         terms["nonsense"] = recipe.nonsense_weight * F.mse_loss(
             outputs.nonsense.float(), noise.to(outputs.nonsense.device)
         )
+    ramp = recipe.module_ramp_at(step)
+    if outputs.contrast is not None:
+        terms["contrast"] = ramp * recipe.contrast_weight * outputs.contrast.loss
+    if outputs.restored is not None:
+        lost = restoration_loss(outputs.restored, task.target, task.mask)
+        terms["restoration"] = ramp * recipe.restoration_weight * lost
+    if task is not None and recipe.corrupted_weight > 0:
+        terms["corrupted"] = (
+            ramp * recipe.corrupted_weight * segmentation(logits[plain:], target[:n_corrupted])
+        )
     return terms
+
+
+@dataclass(frozen=True)
+class RestorationTask:
+    """The first patches of a batch, corrupted; what they were; and where they differ."""
+
+    corrupted: Float[Tensor, "R 1 x y z"]
+    target: Float[Tensor, "R 1 x y z"]  # before corruption and before the appearance was varied
+    mask: Bool[Tensor, "R 1 x y z"]
+
+
+def restoration_task(batch: Batch, guide: Guide, recipe: Recipe, step: int) -> RestorationTask:
+    """Corrupt a share of the batch's first view, at least one patch; keyed by seed, step and sample."""
+    n = recipe.n_corrupted
+    rngs = [keyed(recipe.seed, step, CORRUPTION, batch.first + k) for k in range(n)]
+    corrupted, mask = corrupt_batch(
+        batch.views[0][:n], guide.uncertainty[:n], guide.regions[:n], rngs, recipe.restoration,
+        spacing_mm=recipe.spacing,
+    )  # fmt: skip
+    return RestorationTask(corrupted, batch.clean[:n], mask)
 
 
 def optimise(

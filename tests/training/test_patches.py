@@ -66,10 +66,12 @@ def test_an_unturned_patch_is_a_slice_padded_with_air():
     case = ball(0)
     image, label = torch.from_numpy(case.image), torch.from_numpy(case.label)
     draw = PatchDraw(0, np.array([11.5, 13.5, 7.5]), np.eye(3))
-    moved, marks, _ = cut([draw], [image], [label], (8, 8, 8))
+    moved, marks, *_ = cut([draw], [image], [label], (8, 8, 8))
     torch.testing.assert_close(moved[0], image[:, 8:16, 10:18, 4:12], rtol=0, atol=1e-5)
     assert torch.equal(marks[0], label[:, 8:16, 10:18, 4:12].long())
-    edge, nothing, _ = cut([PatchDraw(0, np.array([-0.5, 5.5, 5.5]), np.eye(3))], [image], [label], (8, 8, 8))
+    edge, nothing, *_ = cut(
+        [PatchDraw(0, np.array([-0.5, 5.5, 5.5]), np.eye(3))], [image], [label], (8, 8, 8)
+    )
     assert (edge[0, 0, :4] == -1).all() and not nothing[0, 0, :4].any()
     torch.testing.assert_close(edge[0, 0, 4:], image[0, :4, 2:10, 2:10], rtol=0, atol=1e-5)
 
@@ -81,7 +83,7 @@ def test_a_quarter_turn_turns_the_axes(axis):
     turn = np.eye(3)
     i, j = (axis + 1) % 3, (axis + 2) % 3
     turn[[i, i, j, j], [i, j, i, j]] = 0, -1, 1, 0
-    moved, _, _ = cut([PatchDraw(0, np.full(3, 4.0), turn)], [image], [(image > 0).byte()], (9, 9, 9))
+    moved, *_ = cut([PatchDraw(0, np.full(3, 4.0), turn)], [image], [(image > 0).byte()], (9, 9, 9))
     expected = np.empty_like(values[0])
     for index in np.ndindex(9, 9, 9):
         x, y, z = np.rint(4 + turn @ (np.array(index) - 4)).astype(int)
@@ -96,7 +98,7 @@ def test_image_and_label_move_together(binary):
     recipe = replace(RECIPE, affine=1.0, rotation=0.4, scaling=0.2, foreground=1.0)
     image = 2 * torch.from_numpy(case.label).float() - 1  # the label itself, seen as an image
     draw = draw_patch(rng, recipe, [image.shape[1:]], [np.argwhere(case.label[0])])
-    moved, marks, _ = cut([draw], [image], [torch.from_numpy(case.label)], recipe.patch, binary)
+    moved, marks, *_ = cut([draw], [image], [torch.from_numpy(case.label)], recipe.patch, binary)
     assert ((moved > 0) == marks.bool()).float().mean() > (0.9999 if binary else 0.97)
 
 

@@ -10,6 +10,7 @@ import torch
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.training import fit
 from pancreas_ssl.training.arms import ARMS, with_arm
+from pancreas_ssl.training.guides import OUTSIDE, Guides
 from pancreas_ssl.training.learner import Learner
 from pancreas_ssl.training.patches import Patches
 from pancreas_ssl.training.step import consistency, losses_of, segmentation_loss
@@ -51,10 +52,13 @@ def test_consistency_pulls_the_views_together_and_does_not_mind_their_order():
 @pytest.mark.parametrize("arm", ARMS)
 def test_each_arm_has_its_terms_and_a_gradient_for_every_weight(arm):
     recipe = replace(with_arm(RECIPE, arm), dropout=0.0, batch=2, mixstyle=1.0 if arm == "mixstyle" else 0.0)
+    recipe = replace(recipe, module_start=0.0)
     torch.manual_seed(0)
     learner = Learner(recipe)
+    maps = Guides(cases(), recipe).maps if recipe.guided else None
+    batch = Patches(cases(), recipe)(0, 0, maps, OUTSIDE if recipe.guided else ())
     more = Patches(cases(), recipe, labelled=False)(0) if recipe.unlabelled_weight else None
-    terms = losses_of(learner, Patches(cases(), recipe)(0), more, segmentation_loss(recipe), recipe, 0)
+    terms = losses_of(learner, batch, more, segmentation_loss(recipe), recipe, 0)
     expected = {
         "randconv": {"consistency"},
         "gin": {"consistency"},
@@ -62,6 +66,10 @@ def test_each_arm_has_its_terms_and_a_gradient_for_every_weight(arm):
         "unlabelled": {"unlabelled"},
         "nonsense": {"nonsense"},
     }
+    if recipe.contrast_weight:
+        expected[arm] = {"contrast"}
+    if recipe.restoration_weight:
+        expected[arm] = expected.get(arm, set()) | {"restoration", "corrupted"}
     assert set(terms) == {"segmentation"} | expected.get(arm, set())
     assert all(term.isfinite() and term >= 0 for term in terms.values())
     sum(terms.values()).backward()
@@ -80,10 +88,10 @@ def test_views_of_one_appearance_give_the_loss_of_one_view():
     assert values[1]["consistency"] < 1e-6
 
 
-@pytest.mark.parametrize("arm", ["gin", "labels", "unlabelled", "nonsense", "organs"])
+@pytest.mark.parametrize("arm", ["gin", "labels", "unlabelled", "nonsense", "organs", "dual", "dual-random"])
 def test_an_arm_stopped_and_resumed_ends_with_equal_weights(arm, tmp_path):
     torch.set_num_threads(1)
-    recipe = replace(with_arm(RECIPE, arm), steps=6)
+    recipe = replace(with_arm(RECIPE, arm), steps=6, teacher_every=3)
     how = {"unlabelled": cases(2), "device": "cpu", "progress": False}
     whole = fit(recipe, cases(), **how)
     fit(recipe, cases(), out=tmp_path, stop_at=3, **how)
