@@ -184,3 +184,44 @@ def test_importing_figures_does_not_import_matplotlib():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
     )
+
+
+def _ball():
+    """A small volume in HU with a labelled ball, and a map that falls off from its surface."""
+    at = np.indices((30, 26, 20)).transpose(1, 2, 3, 0) - (15, 13, 10)
+    r = np.linalg.norm(at, axis=-1)
+    hu = np.where(r < 5, 90, 40).astype(np.int16)
+    return hu, (r < 5).astype(np.uint8), np.exp(-((r - 5) ** 2) / 4).astype(np.float32)
+
+
+def test_maps_stand_beside_the_slice_with_numbers():
+    hu, label, doubt = _ball()
+    drawn = figures.map_panel(hu, {"doubt": doubt, "none": 0 * doubt}, label=label, title="Doubt")
+    assert list(drawn.table["map"]) == ["doubt", "none"] and drawn.table["slice"].tolist() == [10, 10]
+    row = drawn.table.iloc[0]
+    inside = label[..., 10] > 0
+    assert row["mean in label"] == pytest.approx(doubt[..., 10][inside].mean(), rel=1e-5)
+    assert "sky blue" in drawn.alt and drawn.png()[:4] == b"\x89PNG"
+    whole = figures.map_panel(hu, {"doubt": doubt}, label=label, margin_mm=None).table
+    assert whole["mean"][0] < row["mean"]  # zoomed in, there is less of nothing
+    with pytest.raises(InputError, match="expected maps of the image's shape"):
+        figures.map_panel(hu, {"doubt": doubt[1:]})
+    with pytest.raises(InputError, match="at least one map"):
+        figures.map_panel(hu, {})
+
+
+def test_regions_are_counted_in_the_whole_volume():
+    hu, label, _ = _ball()
+    numbers = np.where(label, 1, 5)
+    drawn = figures.region_panel(hu, {"all core": numbers})
+    table = drawn.table.set_index("region")
+    assert table.loc["core", "voxels"] == label.sum() and table.loc["rim_in", "voxels"] == 0
+    assert table["voxels"].sum() == hu.size and "core" in drawn.alt
+
+
+def test_lines_tell_their_ends():
+    table = pd.DataFrame({"t": [0, 1, 0, 1], "y": [1.0, 0.5, 2.0, 1.5], "who": ["a", "a", "b", "b"]})
+    drawn = figures.line_chart(table, "t", "y", by="who", panels="who", diagonal=True, title="Lines")
+    assert "a (a) from 1 to 0.5" in drawn.alt and len(drawn.table) == 4
+    with pytest.raises(InputError, match="expected rows with the columns"):
+        figures.line_chart(table, "t", "nothing")

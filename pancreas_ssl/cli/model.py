@@ -27,7 +27,8 @@ def train(
     arm: Annotated[
         str,
         typer.Option(
-            help="Variant: supervised, strong, randconv, gin, mixstyle, labels, organs, unlabelled or nonsense."
+            help="Variant: supervised; contrast, restoration or dual (both); strong, randconv, gin, mixstyle, labels, "
+            "organs or unlabelled; or a control (nonsense, contrast-random, restoration-random, dual-random)."
         ),
     ] = "supervised",
     root: Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")] = None,
