@@ -64,6 +64,8 @@ def collapsed(z: Float[Tensor, "N D"], *, rank: float = 1.5, cosine: float = 0.9
         rank: an effective rank below it is a collapse to (nearly) one direction.
         cosine: a mean cosine between different voxels above it likewise.
     """
+    if len(z) < 2:
+        return ""
     n, centre = len(z), torch.nn.functional.normalize(z.float(), dim=1, eps=1e-6).sum(0)
     mean = float((centre @ centre - n) / max(n * (n - 1), 1))
     if mean > cosine:

@@ -58,11 +58,7 @@ def contrast_loss(
     Raises:
         InputError: a temperature that is not above 0, or as many vectors as voxels is not the case.
     """
-    if temperature <= 0 or len(z) != len(draw):
-        raise InputError(
-            f"expected a temperature above 0 and one vector per voxel, got {temperature} and {len(z)} vectors for "
-            f"{len(draw)} voxels; correct the call"
-        )
+    _check(z, draw, temperature)
     z = z.float()
     inside = (draw.regions == Region.CORE) | (draw.regions == Region.RIM_IN)
     anchors, negatives = z[inside], z[~inside]
@@ -89,7 +85,11 @@ def pixel_contrast_loss(z: Float[Tensor, "N D"], draw: Draw, *, temperature: flo
         L = mean over anchors a, mean over positives p != a of -log( exp(a p / T) / \sum_{k != a} exp(a k / T) )
 
     Supervised contrastive loss (Khosla et al. 2020, arXiv:2004.11362) with the pancreas voxels alone as anchors.
+
+    Raises:
+        InputError: as `contrast_loss`.
     """
+    _check(z, draw, temperature)
     z = z.float()
     inside = (draw.regions == Region.CORE) | (draw.regions == Region.RIM_IN)
     nothing, n = z.sum() * 0, int(inside.sum())
@@ -102,3 +102,11 @@ def pixel_contrast_loss(z: Float[Tensor, "N D"], draw: Draw, *, temperature: flo
     pulled = cosines[:, :n].masked_fill(itself[:, :n], 0).sum(1) / (n - 1)
     loss = (total - pulled).mean()
     return ContrastTerms(loss, loss, nothing, n, len(z) - n, z.detach(), draw)
+
+
+def _check(z: Tensor, draw: Draw, temperature: float) -> None:
+    if temperature <= 0 or len(z) != len(draw):
+        raise InputError(
+            f"expected a temperature above 0 and one vector per voxel, got {temperature} and {len(z)} vectors for "
+            f"{len(draw)} voxels; correct the call"
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -66,12 +67,14 @@ class GlobalContrast(nn.Module):
             place: Callable = draw_guided if self.kind == "guided" else draw_random
             draw = place(regions, uncertainty, rng, predicted=predicted)
         z = self.projection(sample_features(features, draw.positions, tuple(regions.shape[1:])))
-        if self.training and not self.prototypes.ready:
-            self.prototypes.update(z, draw)
-        if self.kind == "plain":
-            terms = pixel_contrast_loss(z, draw, temperature=self.temperature)
-        else:
-            terms = contrast_loss(z, draw, self.prototypes, temperature=self.temperature)
-        if self.training:
-            self.prototypes.update(z, draw)
+        with torch.autocast(z.device.type, enabled=False):  # bfloat16 would round the cosines
+            fresh = self.training and not self.prototypes.ready
+            if fresh:
+                self.prototypes.update(z, draw)
+            if self.kind == "plain":
+                terms = pixel_contrast_loss(z, draw, temperature=self.temperature)
+            else:
+                terms = contrast_loss(z, draw, self.prototypes, temperature=self.temperature)
+            if self.training and not fresh:  # the first step's voxels are in already
+                self.prototypes.update(z, draw)
         return terms

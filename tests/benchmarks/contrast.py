@@ -51,6 +51,8 @@ def run() -> list[dict]:
         times = {name: [] for name in ways}
         for turn in range(ROUNDS + 3):
             for name, loss in ways.items():
+                if "NT-Xent" in name and turn >= 6:  # seconds a pass
+                    continue
                 one = z.clone().requires_grad_()
                 start = perf_counter()
                 loss(one).backward()
