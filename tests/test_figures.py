@@ -197,7 +197,9 @@ def _ball():
 def test_maps_stand_beside_the_slice_with_numbers():
     hu, label, doubt = _ball()
     at = best_index(label, label.shape, "axial")
-    drawn = figures.map_panel(hu, {"doubt": doubt, "none": 0 * doubt}, label=label, margin_mm=2, title="Doubt")
+    drawn = figures.map_panel(
+        hu, {"doubt": doubt, "none": 0 * doubt}, label=label, margin_mm=2, title="Doubt"
+    )
     assert list(drawn.table["map"]) == ["doubt", "none"] and drawn.table["slice"].tolist() == [at, at]
     row = drawn.table.iloc[0]
     inside = label[..., at] > 0

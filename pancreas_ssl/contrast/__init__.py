@@ -10,8 +10,14 @@ compared, with what, and by which formula are choices of this toolkit. The regio
     loss          the guided contrast, and plain pixel contrast
     module        all of it, once per training step
     diagnostics   cohesion, separation, collapse
+    feature_maps  features and cosines of a whole scan, from the image alone
+    inspect       features of voxels named by region, trained prototypes, principal axes
+    alone         a projection trained on features that stay as they are, in seconds
+    circle        the same loss on twenty points in two dimensions, to be seen
 """
 
+from pancreas_ssl.contrast.alone import compare_spaces, train_projection
+from pancreas_ssl.contrast.circle import Circle, Group, on_circle, push_shares
 from pancreas_ssl.contrast.diagnostics import (
     cohesion,
     collapsed,
@@ -21,6 +27,15 @@ from pancreas_ssl.contrast.diagnostics import (
     report,
     rim_auc,
     separation,
+)
+from pancreas_ssl.contrast.feature_maps import cosine_map, feature_map
+from pancreas_ssl.contrast.inspect import (
+    Sampled,
+    core_prototype,
+    features_of,
+    label_regions,
+    principal_axes,
+    trained_contrast,
 )
 from pancreas_ssl.contrast.loss import ContrastTerms, contrast_loss, pixel_contrast_loss
 from pancreas_ssl.contrast.module import KINDS, GlobalContrast
@@ -38,25 +53,39 @@ from pancreas_ssl.contrast.sampling import (
 __all__ = [
     "COUNTS",
     "KINDS",
+    "Circle",
     "ContrastTerms",
     "Draw",
     "GlobalContrast",
+    "Group",
     "Projection",
     "Prototypes",
+    "Sampled",
     "cohesion",
     "collapsed",
+    "compare_spaces",
     "contrast_loss",
+    "core_prototype",
+    "cosine_map",
     "draw_guided",
     "draw_plain",
     "draw_random",
     "effective_rank",
+    "feature_map",
+    "features_of",
+    "label_regions",
+    "on_circle",
     "pixel_contrast_loss",
     "polarity",
+    "principal_axes",
     "project_map",
+    "push_shares",
     "region_table",
     "report",
     "rim_auc",
     "sample_features",
     "separation",
     "spherical_k_means",
+    "train_projection",
+    "trained_contrast",
 ]

@@ -5,28 +5,41 @@ the first picture is drawn. Pictures follow the radiological convention (the pat
 """
 
 from pancreas_ssl.figures.charts import hu_histograms, training_curve
+from pancreas_ssl.figures.circle import circle_panels
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.figures.disagreement import error_map
 from pancreas_ssl.figures.dots import dice_dots, interval_chart
+from pancreas_ssl.figures.features import feature_panel, space_panels
 from pancreas_ssl.figures.fields import geometry
 from pancreas_ssl.figures.lines import line_chart
 from pancreas_ssl.figures.maps import map_panel, region_panel
+from pancreas_ssl.figures.restoration import box_panel, corruption_grid, restoration_panel
+from pancreas_ssl.figures.sampling import sampling_panel
 from pancreas_ssl.figures.slices import orthogonal_planes, slice_panel, window_strip
 from pancreas_ssl.figures.source_sheet import source_sheet
+from pancreas_ssl.figures.worth import measure_chart
 
 __all__ = [
     "Described",
+    "box_panel",
+    "circle_panels",
+    "corruption_grid",
     "dice_dots",
     "error_map",
+    "feature_panel",
     "geometry",
     "hu_histograms",
     "interval_chart",
     "line_chart",
     "map_panel",
+    "measure_chart",
     "orthogonal_planes",
     "region_panel",
+    "restoration_panel",
+    "sampling_panel",
     "slice_panel",
     "source_sheet",
+    "space_panels",
     "training_curve",
     "window_strip",
 ]

@@ -12,9 +12,20 @@ source's labels: this is label-guided auxiliary self-supervision.
     loss          robust error of values and differences inside the mask
     quality       PSNR, SSIM and MAE inside the mask, against two solutions that need no learning
     restore       whole images through the restoration head
+    spots         one patch around the pancreas, to place boxes in and to restore again and again
+    compare       many patches judged, the largest errors, segmentation of corrupted patches
 """
 
 from pancreas_ssl.restoration.batch import KINDS, corrupt_batch, place
+from pancreas_ssl.restoration.compare import (
+    ORIGINAL,
+    RESTORED,
+    RIVALS,
+    compare_restorations,
+    compare_segmentations,
+    errors_of,
+    verdict,
+)
 from pancreas_ssl.restoration.control import place_random
 from pancreas_ssl.restoration.corruptions import (
     DEFAULT_FAMILIES,
@@ -42,31 +53,45 @@ from pancreas_ssl.restoration.quality import (
     ssim,
 )
 from pancreas_ssl.restoration.restore import restore_image
+from pancreas_ssl.restoration.spots import Attempt, Spot, attempt, place_on, recast, spot_of
 
 __all__ = [
     "DEFAULT_FAMILIES",
     "FAMILIES",
     "KINDS",
+    "ORIGINAL",
+    "RESTORED",
+    "RIVALS",
+    "Attempt",
     "Box",
     "Corruption",
     "Placement",
+    "Spot",
     "against_trivial",
     "apply_placement",
+    "attempt",
     "beats_trivial",
     "bezier",
     "charbonnier",
+    "compare_restorations",
+    "compare_segmentations",
     "copy_of",
     "corrupt",
     "corrupt_batch",
     "draw_corruption",
+    "errors_of",
     "hu_per_unit",
     "local_mean",
     "place",
+    "place_on",
     "place_everywhere",
     "place_guided",
     "place_random",
     "psnr",
+    "recast",
     "restoration_loss",
     "restore_image",
+    "spot_of",
     "ssim",
+    "verdict",
 ]

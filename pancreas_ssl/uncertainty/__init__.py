@@ -11,9 +11,13 @@ At test time no label exists, and by their signatures `members` and the maps can
     maps          entropy, mutual information and variance of the members
     worth         does the map find errors and failing cases; is the probability calibrated
     checks        floors to beat, a label that leaks, a label that is flipped
+    answers       all of these maps of one image, in one call
+    compare       the maps on the same patients, judged alike
 """
 
+from pancreas_ssl.uncertainty.answers import Doubt, answer_all
 from pancreas_ssl.uncertainty.checks import edge_distance, flipped_label, random_map, sees_label
+from pancreas_ssl.uncertainty.compare import Comparison, compare_maps, judge, region_errors
 from pancreas_ssl.uncertainty.maps import MAPS, entropy, mutual_information, variance
 from pancreas_ssl.uncertainty.members import HOW, View, apply_view, draw_view, members
 from pancreas_ssl.uncertainty.regions import Region, body_mask, region_counts, regions
@@ -37,25 +41,31 @@ from pancreas_ssl.uncertainty.worth import (
 __all__ = [
     "HOW",
     "MAPS",
+    "Comparison",
+    "Doubt",
     "Region",
     "View",
+    "answer_all",
     "apply_view",
     "area_under_risk_coverage",
     "band",
     "body_mask",
     "case_uncertainty",
+    "compare_maps",
     "draw_view",
     "edge_distance",
     "entropy",
     "error_auroc",
     "expected_calibration_error",
     "flipped_label",
+    "judge",
     "medial_skeleton",
     "members",
     "mutual_information",
     "ramp",
     "random_map",
     "region_counts",
+    "region_errors",
     "regions",
     "reliability",
     "risk_coverage",

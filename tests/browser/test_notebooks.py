@@ -1,33 +1,10 @@
 """In a real browser without a way out: the notebooks run in JupyterLab, sliders move the picture, volumes show."""
 
-import io
-
 import nbformat
 import numpy as np
 import pytest
 
-# The lab extension of itkwidgets asks a CDN for its scripts on every page load and complains when it is not there.
-ITK = ("imjoy", "itk", "cdn.jsdelivr", "unpkg", "require is not defined", "loadScript", "Script error")
-
-
-def pixels(png: bytes) -> np.ndarray:
-    from PIL import Image
-
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(float)
-
-
-def no_complaints(desk) -> None:
-    ours = [error for error in desk.errors if not any(word in error for word in ITK)]
-    assert not ours, ours
-    asked = [url for url in desk.outside if not any(word in url for word in ITK)]
-    assert not asked, f"the page asked the outside for {asked}"
-
-
-def ran_well(desk) -> None:
-    for cell in desk.cells():
-        assert cell["execution_count"], f"never ran: {cell['source'][:80]}"
-        for output in cell["outputs"]:
-            assert output["output_type"] != "error", f"{output['ename']}: {output['evalue']}"
+from tests.browser.helpers import no_complaints, pixels, ran_well
 
 
 @pytest.fixture

@@ -1,0 +1,119 @@
+"""The contrast without a network: a projection trained on features that stay as they are, in seconds.
+
+It shows what a loss and its choice of voxels do to a feature space. In a training of this toolkit the network's own
+features change too: that is the purpose there, and it is what these few seconds cannot show.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pancreas_ssl.contrast.diagnostics import cohesion, effective_rank, rim_auc, separation
+from pancreas_ssl.contrast.inspect import Sampled
+from pancreas_ssl.contrast.loss import contrast_loss
+from pancreas_ssl.contrast.module import GlobalContrast
+from pancreas_ssl.contrast.sampling import Draw
+from pancreas_ssl.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["compare_spaces", "joined", "train_projection"]
+
+
+def joined(seen: Sequence[Sampled]) -> tuple[Float[Tensor, "N F"], Draw]:
+    """Features and draw of several cases as one.
+
+    Raises:
+        InputError: no case.
+    """
+    if not seen:
+        raise InputError("expected the voxels of at least one case, got none; draw some")
+    names = ("positions", "regions", "uncertainty", "confidence")
+    parts = {name: torch.cat([getattr(one.draw, name) for one in seen]) for name in names}
+    return torch.cat([one.features for one in seen]), Draw(**parts)
+
+
+def train_projection(
+    seen: Sequence[Sampled],
+    *,
+    steps: int = 120,
+    renamed: Mapping[int, int] | None = None,
+    temperature: float = 0.1,
+    learning_rate: float = 5e-3,
+    seed: int = 0,
+) -> "tuple[GlobalContrast, pd.DataFrame]":
+    """A projection with its prototypes, trained by the guided loss on the same voxels in every step.
+
+    Args:
+        seen: drawn voxels and features; the features stay as they are.
+        renamed: region -> region it is taken for, to plant a mistake such as a swap.
+        temperature: see `contrast_loss`.
+
+    Returns:
+        The trained `GlobalContrast`, and a table with step and loss.
+
+    Raises:
+        InputError: no case.
+
+    Example:
+        >>> contrast, history = train_projection(seen, renamed={1: 4, 4: 1})    # doctest: +SKIP
+    """
+    import pandas as pd
+
+    features, draw = joined(seen)
+    regions = draw.regions.clone()
+    for true, taken in (renamed or {}).items():
+        regions[draw.regions == true] = int(taken)
+    draw = Draw(draw.positions, regions, draw.uncertainty, draw.confidence)
+    contrast = GlobalContrast("guided", features.shape[1], seed=seed, temperature=temperature)
+    optimiser = torch.optim.Adam(contrast.projection.parameters(), lr=learning_rate)
+    history, threads = [], torch.get_num_threads()
+    torch.set_num_threads(1)  # the matrices are small: threads would wait for each other
+    for step in range(1, steps + 1):
+        z = contrast.projection(features)
+        if step == 1:
+            contrast.prototypes.update(z, draw)
+        loss = contrast_loss(z, draw, contrast.prototypes, temperature=temperature).loss
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        contrast.prototypes.update(z, draw)
+        history.append({"step": step, "loss": float(loss.detach())})
+    torch.set_num_threads(threads)
+    return contrast.eval().requires_grad_(False), pd.DataFrame(history)
+
+
+def compare_spaces(
+    spaces: "Mapping[str, tuple[Sequence[Sampled], Callable[[Sampled], Tensor], Tensor]]",
+) -> "pd.DataFrame":
+    """Diagnostics per space and source, each the mean over its patients.
+
+    Args:
+        spaces: name -> drawn voxels of labelled cases; the function from them to unit vectors; the pancreas prototype
+            among these vectors.
+
+    Example:
+        >>> compare_spaces({"decoder": (seen, lambda one: one.unit, prototype)})    # doctest: +SKIP
+    """
+    import pandas as pd
+
+    rows = []
+    for name, (seen, vectors, prototype) in spaces.items():
+        for one in seen:
+            z = vectors(one)
+            how = z, one.draw.regions, prototype
+            auc = rim_auc(*how)
+            rows.append(
+                {"space": name, "source": one.source, "case": one.id, "cohesion": cohesion(*how)}
+                | {"separation": separation(*how), "rim AUC": float("nan") if auc is None else auc}
+                | {"effective rank": effective_rank(z)}
+            )
+    if not rows:
+        raise InputError("expected at least one space with a case, got none; name one")
+    return (
+        pd.DataFrame(rows).drop(columns="case").groupby(["space", "source"], sort=False).mean().reset_index()
+    )
