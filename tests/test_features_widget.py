@@ -133,7 +133,6 @@ def test_without_a_front_end_there_is_the_figure(spaces):
 
 @pytest.mark.parametrize("name", ["angle", "spread", "point", "temperature", "margin"])
 def test_every_slider_of_the_circle_changes_the_picture_at_both_ends(circle, name):
-    circle.point.value = 2
     control, widget, start = getattr(circle, name), circle.picture, circle.picture.value
     pictures = {start}
     for end in (control.min, control.max):
@@ -150,7 +149,7 @@ def test_a_region_keeps_its_place_while_another_is_moved(circle):
     circle.group.value = "rim_out"
     assert circle.angle.value == 120
     loss = float(circle.circle.terms.loss)
-    assert f"loss {loss:.3f}" in circle.caption.value and "rim_out, point 1" in circle.caption.value
+    assert f"loss {loss:.3f}" in circle.caption.value and "rim_out, point 2" in circle.caption.value
 
 
 @pytest.mark.parametrize("name", ["voxel", "opacity"])

@@ -81,9 +81,9 @@ class LiveCircle:
             options=GROUPS, value="rim_out", description="region", layout=wide, style=style
         )
         first = self.groups["rim_out"]
-        self.angle = slider(value=first.angle, min=-180, max=180, step=5, description="angle (°)")
+        self.angle = slider(value=first.angle, min=-175, max=180, step=5, description="angle (°)")
         self.spread = slider(value=first.spread, min=0, max=90, step=5, description="spread (± °)")
-        self.point = slider(w.IntSlider, value=1, min=1, max=EACH, description="its point")
+        self.point = slider(w.IntSlider, value=2, min=1, max=EACH, description="its point")
         self.temperature = slider(value=temperature, min=0.02, max=1.0, step=0.02, description="temperature")
         self.margin = slider(value=margin, min=-0.5, max=1.0, step=0.05, description="hinge margin")
         self.picture = w.Image(format="png", layout=w.Layout(width=f"{SIZE}px", object_fit="contain"))
