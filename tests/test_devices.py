@@ -40,6 +40,12 @@ def test_an_unknown_precision_gets_a_sentence(fresh):
         devices.plan("cpu", "fp16")
 
 
+def test_the_probe_works_for_whoever_asks_without_gradients(fresh):
+    with torch.inference_mode():
+        found = devices.plan("cpu", "fp32")
+    assert "fp32 channels-last" in found.seconds
+
+
 def test_the_probe_runs_once_and_is_remembered_on_disk(fresh, monkeypatch):
     first = devices.plan("cpu")
     assert first.precision in ("fp32", "bf16") and set(first.seconds) >= {"fp32 channels-last"}
