@@ -38,7 +38,7 @@ def restoration_panel(
         case: the patch, with its label if there is one; see `pancreas_ssl.figures.planes.scene`.
         corrupted, restored: images in [-1, 1] on the patch's grid (array or tensor).
         mask: the corrupted voxels.
-        at: slice; by default the point's, else the one with most of the mask within the label (or of the mask).
+        at: slice; by default the point's, else the one that the corruption changed most.
         point: a voxel to be ringed in the last three pictures.
 
     The table holds mean HU and the error against the original, in the mask of the slice and of the patch.
@@ -56,8 +56,8 @@ def restoration_panel(
                 f"expected images of the patch's size {drawn.hu.shape}, {what} has {image.shape}; cut all alike"
             )
     if at is None:
-        both = inside & drawn.label if drawn.label is not None and (inside & drawn.label).any() else inside
-        at = point[2] if point is not None else best_index(both, drawn.hu.shape, "axial")
+        changed = np.abs(images["corrupted"] - drawn.hu).sum(axis=(0, 1))
+        at = point[2] if point is not None else int(changed.argmax())
     box = _view(inside | (drawn.label if drawn.label is not None else inside), drawn)
     cut = zoomed(drawn, box)
     size, page, rows = page_size(cut, "axial"), to_page(inside[box], "axial", at), []
@@ -146,6 +146,8 @@ def corruption_grid(
                 part = Scene(hu[box], cut.spacing, None, None, cut.affine)
                 draw_slice(axis, part, "axial", at, WINDOW, bar=axis is axes[0, 0])
                 draw_outline(axis, page, size, DOTTED)
+                for line_ in axis.collections:
+                    line_.set_linewidth(1.0)
                 if number == 0:
                     axis.set_title(column, fontsize=10)
                 if axis is line[0]:

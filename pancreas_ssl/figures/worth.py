@@ -58,7 +58,8 @@ def measure_chart(
                 part = table[table[by] == group].set_index(rows)[measure].reindex(names).astype(float)
                 there = part.notna().to_numpy()
                 axis.plot(
-                    part.to_numpy()[there], np.arange(len(names))[there] + shift, looks[group].marker, markersize=6.5,
+                    part.to_numpy()[there], np.arange(len(names))[there] + shift, looks[group].marker,
+                    markersize=11 if looks[group].marker == "*" else 6.5,
                     color=looks[group].colour, markeredgecolor="white", markeredgewidth=0.5, clip_on=False,
                 )  # fmt: skip
             for y in np.arange(len(names) - 1) + 0.5:

@@ -17,7 +17,7 @@ from pancreas_ssl.augmentation.patch import require
 from pancreas_ssl.inference.weights import Model
 from pancreas_ssl.restoration.quality import copy_of, hu_per_unit, local_mean, psnr, ssim
 from pancreas_ssl.restoration.restore import restore_image
-from pancreas_ssl.restoration.spots import Attempt, Spot, attempt, place_on
+from pancreas_ssl.restoration.spots import Attempt, Spot, attempt, one_thread, place_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +90,8 @@ def compare_restorations(
                     tried = attempt(model, spot, place_on(spot, seed + draw, kind, family, strength), **how)
                     about = {"source": spot.case.source.split("/")[-1], "case": spot.case.id}
                     about |= {"kind": kind, "family": family or "mixed", "draw": draw}
-                    rows += [about | row for row in _judged(spot, tried, repainted)]
+                    with one_thread():
+                        rows += [about | row for row in _judged(spot, tried, repainted)]
     require(bool(rows), "at least one spot, kind and family", "none", "make spots with spot_of")
     return pd.DataFrame(rows)
 

@@ -11,7 +11,7 @@ from pancreas_ssl.figures.style import LABEL, YELLOW
 from pancreas_ssl.inference.weights import Model
 from pancreas_ssl.restoration.corruptions import FAMILIES
 from pancreas_ssl.restoration.quality import hu_per_unit, local_mean, psnr
-from pancreas_ssl.restoration.spots import Attempt, Spot, attempt, place_on
+from pancreas_ssl.restoration.spots import Attempt, Spot, attempt, one_thread, place_on
 from pancreas_ssl.widgets.paint import colour_table, paint_page, pixels
 from pancreas_ssl.widgets.viewer import Viewer, is_live
 
@@ -118,7 +118,8 @@ class LiveCorruption:
             made = attempt(
                 model, spot, place_on(spot, seed, kind, family, strength), device=device, precision=precision
             )
-            return made, self._describe(made)
+            with one_thread():
+                return made, self._describe(made)
 
         self._tried = tried
         for control in controls:

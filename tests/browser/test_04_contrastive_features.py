@@ -45,14 +45,13 @@ def test_circle_and_explorer_follow_the_hand(notebook, tmp_path):
         picture.scroll_into_view_if_needed()
         for number, what in enumerate(names):
             picture.screenshot(path=shots / f"04_{which}_{number}_before.png")
-            said = status.nth(which).inner_text()
+            said = {status.nth(which).inner_text()}
             for key in ("Home", "End"):
                 before, after = drag_to_end(notebook, handles.nth(first + number), picture, key)
                 picture.screenshot(path=shots / f"04_{which}_{number}_{key}.png")
                 assert after.shape != before.shape or abs(after - before).mean() > 0.02, f"{what}, {key}"
-            assert what in ("label", "point") or status.nth(which).inner_text() != said, (
-                f"{what} changes the words"
-            )
+                said.add(status.nth(which).inner_text())
+            assert what == "label" or len(said) > 1, f"{what} changes the words"
     selects = page.locator(".widget-dropdown select")
     assert selects.count() == 3, "patient and region of the explorer, region of the circle"
     assert differ(*chosen(notebook, pictures.nth(0), selects.nth(1), "core"))
