@@ -38,3 +38,25 @@ def drawn(family: str, seed: int = 0, strength: float | None = None) -> Corrupti
 def share(mask: torch.Tensor, region: torch.Tensor) -> float:
     """Share of the region within the mask."""
     return float(mask[0][region].float().mean())
+
+
+def tiny_model(seed: int = 0):
+    """An untrained network with a restoration head, for patches of 32 x 32 x 16 voxels."""
+    from pancreas_ssl.inference import Model
+    from pancreas_ssl.network import SegmentationNetwork
+
+    network = SegmentationNetwork(channels=(4, 6), restores=True, seed=seed).eval()
+    return Model(network, 3.0, (-150.0, 250.0), (32, 32, 16))
+
+
+def tiny_case(name: str = "A_024", source: str = "phantom/A", shape=(44, 40, 20)):
+    """A prepared case: a body with noise, a flat organ with a label."""
+    from pancreas_ssl.data.preprocessing import Prepared
+
+    label = np.zeros(shape, np.uint8)
+    label[14:32, 16:26, 6:14] = 1
+    x = image(3, shape).numpy()
+    x = np.clip(x + 0.4 * label - 0.1 * (x > -1), -1, 1).astype(np.float32)
+    affine = np.diag([3.0, 3, 3, 1])
+    affine[:3, 3] = (-60, -50, 10)
+    return Prepared(name, source, x, label[None], (3.0,) * 3, affine, (-150.0, 250.0))
