@@ -21,11 +21,6 @@ def chosen(desk, picture, select, value: str):
     return before, pixels(picture.screenshot())
 
 
-def around(picture, kind: str):
-    """The box of widgets that holds a picture."""
-    return picture.locator(f"xpath=ancestor::*[contains(@class, 'widget-{kind}')][1]")
-
-
 @pytest.fixture
 def notebook(desk, place):
     from pancreas_ssl.inference import known_weights
@@ -67,9 +62,9 @@ def test_circle_and_explorer_follow_the_hand(notebook, tmp_path):
     page.get_by_role("button", name="cosine").click()
     page.wait_for_timeout(1000)
     assert differ(before, pixels(pictures.nth(0).screenshot()))
-    around(pictures.nth(0), "vbox").screenshot(path=shots / "04_explorer.png")
+    pictures.nth(0).screenshot(path=shots / "04_explorer.png")
     chosen(notebook, pictures.nth(1), selects.nth(2), "far")
     assert "ringed: far" in status.nth(1).inner_text()
-    around(pictures.nth(1), "hbox").screenshot(path=shots / "04_circle.png")
+    pictures.nth(1).screenshot(path=shots / "04_circle.png")
     assert page.locator("div[role=alert]").count() == 0
     no_complaints(notebook)
