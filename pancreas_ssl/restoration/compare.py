@@ -41,6 +41,7 @@ MEASURES = ("PSNR (dB)", "SSIM", "MAE (HU)")
 EDGE = 7  # voxels around the mask that the measures may look at
 
 
+@one_thread()
 def compare_restorations(
     model: Model,
     spots: Iterable[Spot],
@@ -90,8 +91,7 @@ def compare_restorations(
                     tried = attempt(model, spot, place_on(spot, seed + draw, kind, family, strength), **how)
                     about = {"source": spot.case.source.split("/")[-1], "case": spot.case.id}
                     about |= {"kind": kind, "family": family or "mixed", "draw": draw}
-                    with one_thread():
-                        rows += [about | row for row in _judged(spot, tried, repainted)]
+                    rows += [about | row for row in _judged(spot, tried, repainted)]
     require(bool(rows), "at least one spot, kind and family", "none", "make spots with spot_of")
     return pd.DataFrame(rows)
 
@@ -135,6 +135,7 @@ def verdict(rows: "pd.DataFrame", source: str = "A") -> dict[str, object]:
     }
 
 
+@one_thread()
 def errors_of(
     model: Model, spots: Iterable[Spot], *, draws: int = 2, seed: int = 0, size: int = 3, **how
 ) -> "pd.DataFrame":

@@ -115,10 +115,9 @@ class LiveCorruption:
 
         @lru_cache(maxsize=32)
         def tried(family: str | None, strength: float, kind: str, seed: int) -> tuple[Attempt, str]:
-            made = attempt(
-                model, spot, place_on(spot, seed, kind, family, strength), device=device, precision=precision
-            )
             with one_thread():
+                placement = place_on(spot, seed, kind, family, strength)
+                made = attempt(model, spot, placement, device=device, precision=precision)
                 return made, self._describe(made)
 
         self._tried = tried

@@ -119,7 +119,7 @@ class LiveFeatures:
         regions = {"all": 0} | {region: number for number, (region, _) in REGIONS.items()}
         self.region = w.Dropdown(options=regions, value=0, description="region", layout=wide, style=style)
         self.voxel = w.IntSlider(min=1, max=2, value=2, description="voxel", layout=wide, style=style)
-        self.view = w.ToggleButtons(options=["CT", "cosine"], description="slice", style=style)
+        self.view = w.ToggleButtons(options=["CT", "cosine"], description="slice", layout=wide, style=style)
         self.view.style.button_width = "90px"
         self.opacity = w.FloatSlider(
             value=0.3, min=0, max=1, step=0.05, description="label", layout=wide, style=style

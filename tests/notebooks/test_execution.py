@@ -38,6 +38,16 @@ KNOWN_RESULTS = {
         "collapse_found",
         "control_separation",
     },
+    "05_restoration": {
+        "equal_volume",
+        "psnr",
+        "ssim",
+        "wins",
+        "families_ahead",
+        "lead_by_place",
+        "largest_lump_HU",
+        "dice_lost_by_corruption",
+    },
 }
 
 

@@ -1,4 +1,4 @@
-"""A spot: the patch with its maps, drawn again and again; boxes stay where they are while family and strength change."""
+"""A spot: the patch with its maps, drawn again and again; boxes stay while family and strength change."""
 
 from dataclasses import replace
 
