@@ -207,10 +207,8 @@ def box_panel(spot: Any, placements: Mapping[str, Any], *, title: str = "", name
         from matplotlib.patches import Patch
 
         handles = [Patch(facecolor=mark.colour, label=region) for region, mark in REGIONS.values()]
-        handles.append(Patch(facecolor=YELLOW, label="corrupted"))
-        handles.append(
-            Patch(facecolor="none", edgecolor=REGIONS[3][1].colour, linestyle="--", label="outline of R")
-        )
+        handles += [Patch(facecolor=YELLOW, label="corrupted")]
+        handles += [Patch(fill=False, edgecolor=REGIONS[3][1].colour, linestyle="--", label="outline of R")]
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
@@ -237,14 +235,12 @@ def _view(mask, drawn: Scene, margin_mm: float = 12.0) -> tuple[slice, slice, sl
 
 
 def _numbers(image, original, inside) -> dict[str, float]:
-    if not inside.any():
-        return {"voxels": 0, "mean HU": float("nan"), "mean absolute error (HU)": float("nan")}
-    error = float(np.abs(image[inside] - original[inside]).mean())
-    return {
-        "voxels": int(inside.sum()),
-        "mean HU": float(image[inside].mean()),
-        "mean absolute error (HU)": error,
-    }
+    voxels = int(inside.sum())
+    mean, error = (
+        float(values[inside].mean()) if voxels else float("nan")
+        for values in (image, np.abs(image - original))
+    )
+    return {"voxels": voxels, "mean HU": mean, "mean absolute error (HU)": error}
 
 
 def _on_page(point: tuple[int, int, int], box, cut: Scene) -> tuple[float, float]:

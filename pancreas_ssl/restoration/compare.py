@@ -89,8 +89,7 @@ def compare_restorations(
             for family in families:
                 for draw in range(draws):
                     tried = attempt(model, spot, place_on(spot, seed + draw, kind, family, strength), **how)
-                    about = {"source": spot.case.source.split("/")[-1], "case": spot.case.id}
-                    about |= {"kind": kind, "family": family or "mixed", "draw": draw}
+                    about = _about(spot) | {"kind": kind, "family": family or "mixed", "draw": draw}
                     rows += [about | row for row in _judged(spot, tried, repainted)]
     require(bool(rows), "at least one spot, kind and family", "none", "make spots with spot_of")
     return pd.DataFrame(rows)
@@ -128,11 +127,8 @@ def verdict(rows: "pd.DataFrame", source: str = "A") -> dict[str, object]:
             f"{others[best]:.{digits}f}{unit}; ahead in {ahead} of {patients} patients)"
         )
     start = "the restoration wins" if wins else "the restoration does not win"
-    return {
-        "wins": wins,
-        "patients": patients,
-        "sentence": f"On source {source}, {start}: {told[0]}; {told[1]}.",
-    }
+    sentence = f"On source {source}, {start}: {told[0]}; {told[1]}."
+    return {"wins": wins, "patients": patients, "sentence": sentence}
 
 
 @one_thread()
@@ -172,12 +168,7 @@ def errors_of(
             error = lumps["restored (HU)"] - lumps["original (HU)"]
             for sign, word in ((1, "brighter"), (-1, "darker")):
                 at = np.unravel_index(np.where(inside, sign * error, -np.inf).argmax(), error.shape)
-                about = {
-                    "source": spot.case.source.split("/")[-1],
-                    "case": spot.case.id,
-                    "draw": draw,
-                    "sign": word,
-                }
+                about = _about(spot) | {"draw": draw, "sign": word}
                 about |= dict(zip("xyz", map(int, at), strict=True)) | {"error (HU)": float(error[at])}
                 about |= {name: float(lump[at]) for name, lump in lumps.items()}
                 label = spot.case.label
@@ -220,10 +211,14 @@ def compare_segmentations(
             for name, model in models.items():
                 said = predict_prepared(model, image, overlap=0.25, crop=False, **how)[1] > 0.5
                 dice = 2 * int((said & label).sum()) / max(int(said.sum() + label.sum()), 1)
-                about = {"model": name, "source": spot.case.source.split("/")[-1], "case": spot.case.id}
-                rows.append(about | {"draw": draw, "image": what, "dice": dice})
+                about = {"model": name} | _about(spot) | {"draw": draw, "image": what}
+                rows.append(about | {"dice": dice})
     require(bool(rows), "at least one spot", "none", "make spots with spot_of")
     return pd.DataFrame(rows)
+
+
+def _about(spot: Spot) -> dict[str, str]:
+    return {"source": spot.case.source.split("/")[-1], "case": spot.case.id}
 
 
 def _judged(spot: Spot, tried: Attempt, repainted: Tensor) -> list[dict]:

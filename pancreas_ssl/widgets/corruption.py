@@ -22,6 +22,7 @@ PLACES = {
     "random boxes, equal volume": "random",
     "everywhere": "everywhere",
 }
+MIXED = "mixed, as in training"
 SHOWN = ("original", "corrupted", "restored", "difference")
 
 
@@ -85,7 +86,7 @@ class LiveCorruption:
 
         self.spot, self.scene = spot, scene(spot.case)
         wide, style = w.Layout(width="400px"), {"description_width": "70px"}
-        names = {"mixed, as in training": None} | {name: name for name in FAMILIES}
+        names = {MIXED: MIXED} | {name: name for name in FAMILIES}  # a value of None would show as no choice
         self.family = w.Dropdown(options=names, description="family", layout=wide, style=style)
         self.strength = w.FloatSlider(
             value=0.8, min=0, max=1, step=0.05, description="strength", layout=wide, style=style
@@ -97,8 +98,8 @@ class LiveCorruption:
         best = best_index(spot.uncertain.numpy(), self.scene.hu.shape, "axial")
         last = self.scene.hu.shape[2] - 1
         self.slice = w.IntSlider(value=best, min=0, max=last, description="slice", layout=wide, style=style)
-        self.view = w.ToggleButtons(options=SHOWN, value="restored", description="show", style=style)
-        self.view.style.button_width = "82px"
+        self.view = w.ToggleButtons(options=SHOWN, value="restored", style=style)
+        self.view.style.button_width = "96px"
         self.picture = w.Image(format="png", layout=w.Layout(width="520px", object_fit="contain"))
         self.caption = w.HTML()
         legend = w.HTML(
@@ -114,9 +115,9 @@ class LiveCorruption:
         self._colours, self._size = colour_table(DIFFERENCE), pixels(self.scene, "axial", 520)
 
         @lru_cache(maxsize=32)
-        def tried(family: str | None, strength: float, kind: str, seed: int) -> tuple[Attempt, str]:
+        def tried(family: str, strength: float, kind: str, seed: int) -> tuple[Attempt, str]:
             with one_thread():
-                placement = place_on(spot, seed, kind, family, strength)
+                placement = place_on(spot, seed, kind, None if family == MIXED else family, strength)
                 made = attempt(model, spot, placement, device=device, precision=precision)
                 return made, self._describe(made)
 
