@@ -11,6 +11,7 @@ import json
 import math
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from pancreas_ssl.files import atomic_path
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Plan", "choose_precision", "describe", "plan", "resolve_device"]
+__all__ = ["Plan", "choose_precision", "describe", "one_thread", "plan", "resolve_device"]
 
 PRECISIONS = ("auto", "fp32", "bf16")
 # A change of precision or layout must pay: small differences are noise of a busy machine.
@@ -118,6 +119,19 @@ def describe(device: "str | torch.device" = "auto", precision: str = "auto") -> 
     numbers = "bfloat16" if chosen.precision == "bf16" else "float32"
     layout = "channels-last layout" if chosen.channels_last else "contiguous layout"
     return f"{where}, {numbers}, {layout}: {chosen.reason}"
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Small sums on one thread: two threads took three to eight times as long, waiting for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @lru_cache(maxsize=32)

@@ -5,6 +5,7 @@ features change too: that is the purpose there, and it is what these few seconds
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +17,7 @@ from pancreas_ssl.contrast.inspect import Sampled
 from pancreas_ssl.contrast.loss import contrast_loss
 from pancreas_ssl.contrast.module import GlobalContrast
 from pancreas_ssl.contrast.sampling import Draw
+from pancreas_ssl.devices import one_thread
 from pancreas_ssl.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def joined(seen: Sequence[Sampled]) -> tuple[Float[Tensor, "N F"], Draw]:
     return torch.cat([one.features for one in seen]), Draw(**parts)
 
 
+@one_thread()
 def train_projection(
     seen: Sequence[Sampled],
     *,
@@ -68,11 +71,10 @@ def train_projection(
     regions = draw.regions.clone()
     for true, taken in (renamed or {}).items():
         regions[draw.regions == true] = int(taken)
-    draw = Draw(draw.positions, regions, draw.uncertainty, draw.confidence)
+    draw = replace(draw, regions=regions)
     contrast = GlobalContrast("guided", features.shape[1], seed=seed, temperature=temperature)
     optimiser = torch.optim.Adam(contrast.projection.parameters(), lr=learning_rate)
-    history, threads = [], torch.get_num_threads()
-    torch.set_num_threads(1)  # the matrices are small: threads would wait for each other
+    history = []
     for step in range(1, steps + 1):
         z = contrast.projection(features)
         if step == 1:
@@ -83,7 +85,6 @@ def train_projection(
         optimiser.step()
         contrast.prototypes.update(z, draw)
         history.append({"step": step, "loss": float(loss.detach())})
-    torch.set_num_threads(threads)
     return contrast.eval().requires_grad_(False), pd.DataFrame(history)
 
 

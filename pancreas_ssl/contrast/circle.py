@@ -120,24 +120,17 @@ def on_circle(
 
 def _parts(z: Tensor, draw: Draw, prototypes: Prototypes, how: dict) -> Float32[Tensor, " N"]:
     """Each point's share of the loss: the loss of one anchor at a time, and one rim_out point at a time."""
-    anchor = (draw.regions == Region.CORE) | (draw.regions == Region.RIM_IN)
-    weight = (1 + draw.uncertainty * (draw.regions == Region.RIM_IN)) * anchor
+    anchor, weight = draw.anchors, draw.weights
     wrong = draw.regions == Region.RIM_OUT
     parts = torch.zeros(len(z))
     for k in torch.nonzero(anchor)[:, 0]:
         chosen = ~anchor
         chosen[k] = True
-        alone = contrast_loss(z[chosen], _some(draw, chosen), prototypes, **how)
+        alone = contrast_loss(z[chosen], draw[chosen], prototypes, **how)
         parts[k] = weight[k] / weight.sum() * alone.infonce
     over = (z @ prototypes.pancreas - how["margin"]).clamp_min(0)
     parts[wrong] = how["hinge_weight"] * over[wrong] / wrong.sum().clamp_min(1)
     return parts
-
-
-def _some(draw: Draw, chosen: Tensor) -> Draw:
-    return Draw(
-        draw.positions[chosen], draw.regions[chosen], draw.uncertainty[chosen], draw.confidence[chosen]
-    )
 
 
 def push_shares(cosines: Float[np.ndarray, " N"], temperature: float) -> Float[np.ndarray, " N"]:

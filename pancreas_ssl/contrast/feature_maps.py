@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cosine_map", "feature_map"]
 
-AIR = -0.995  # an image value at or below is air
 SLAB = 16  # voxels along the first axis that a cosine map is made of at once
 
 
@@ -44,7 +43,7 @@ def feature_map(
         InputError: not one 3D image.
     """
     from pancreas_ssl.devices import plan, resolve_device
-    from pancreas_ssl.inference import body_box
+    from pancreas_ssl.inference.sliding import AIR, body_box
 
     image = torch.as_tensor(image).float()
     if image.ndim != 4 or image.shape[0] != 1:
@@ -53,7 +52,7 @@ def feature_map(
         )
     network, device = model.network, resolve_device(device)
     half = plan(device, precision).precision == "bf16"
-    window = [-(-size // network.stride) * network.stride for size in model.patch]
+    window = model.window_size
     body = [slice(part.start // 2 * 2, part.stop) for part in body_box(image[0].numpy(force=True))]
     inside = image[(slice(None), *body)]
     sizes = [max(w, n + n % 2) for w, n in zip(window, inside.shape[1:], strict=True)]

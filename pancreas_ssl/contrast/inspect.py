@@ -15,8 +15,16 @@ from torch.nn import functional as F
 
 from pancreas_ssl.contrast.feature_maps import feature_map
 from pancreas_ssl.contrast.module import GlobalContrast
+from pancreas_ssl.contrast.prototypes import core_sum
 from pancreas_ssl.contrast.sampling import COUNTS, Draw, draw_guided, draw_random, sample_features
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.uncertainty import (
+    Region,
+    body_mask,
+    medial_skeleton,
+    signed_distance,
+    training_regions,
+)
 
 if TYPE_CHECKING:
     from pancreas_ssl.data.preprocessing import Prepared
@@ -57,7 +65,7 @@ def trained_contrast(model: "Model") -> GlobalContrast:
         >>> trained_contrast(load_weights("contrast")).prototypes.pancreas.shape    # doctest: +SKIP
         torch.Size([32])
     """
-    state = getattr(model, "parts", {}).get("contrast")
+    state = model.parts.get("contrast")
     if state is None:
         raise InputError(
             "expected weights that were trained with contrast, these have no projection; use load_weights('contrast')"
@@ -82,21 +90,12 @@ def label_regions(case: "Prepared", *, s_mm: float = 1.5, tau: float = 0.5):
     Raises:
         InputError: a case without a label.
     """
-    from pancreas_ssl.uncertainty import (
-        body_mask,
-        medial_skeleton,
-        regions,
-        signed_distance,
-        structural_map,
-    )
-
     if case.label is None or not case.label.any():
         raise InputError(f"expected a labelled pancreas in case {case.id}, got none; regions need a label")
     label = np.ascontiguousarray(case.label[0] == 1)
     distance = torch.from_numpy(signed_distance(label, case.spacing))
-    doubt, body = structural_map(distance, s_mm), body_mask(torch.from_numpy(case.image[0]))
-    medial = torch.from_numpy(medial_skeleton(label))
-    return regions(torch.from_numpy(label), distance, doubt, body, medial=medial, tau=tau), doubt
+    body, medial = body_mask(torch.from_numpy(case.image[0])), torch.from_numpy(medial_skeleton(label))
+    return training_regions(torch.from_numpy(label), distance, None, body, s_mm=s_mm, tau=tau, medial=medial)
 
 
 def features_of(
@@ -143,11 +142,10 @@ def core_prototype(z: Float[Tensor, "N D"], draw: Draw) -> Float32[Tensor, " D"]
     Raises:
         InputError: no voxel of the core.
     """
-    core = draw.regions == 1
-    if not core.any():
+    if not (draw.regions == Region.CORE).any():
         raise InputError("expected voxels of the core, got none; draw some")
-    weight = (1 - draw.uncertainty[core]).clamp_min(1e-3).to(z)
-    return F.normalize((weight[:, None] * z[core]).sum(0).float(), dim=0, eps=1e-6)
+    total, _ = core_sum(z, draw)
+    return F.normalize(total.float(), dim=0, eps=1e-6)
 
 
 def principal_axes(

@@ -60,7 +60,7 @@ def contrast_loss(
     """
     _check(z, draw, temperature)
     z = z.float()
-    inside = (draw.regions == Region.CORE) | (draw.regions == Region.RIM_IN)
+    inside = draw.anchors
     anchors, negatives = z[inside], z[~inside]
     nothing = z.sum() * 0
     if not len(anchors) or not prototypes.ready:
@@ -71,7 +71,7 @@ def contrast_loss(
     attraction = anchors @ positive / temperature
     repulsion = anchors @ others.T / temperature
     each = torch.logsumexp(torch.cat([attraction[:, None], repulsion], 1), 1) - attraction
-    weight = 1 + draw.uncertainty[inside].to(z) * (draw.regions[inside] == Region.RIM_IN)
+    weight = draw.weights[inside].to(z)
     infonce = (weight * each).sum() / weight.sum()
     wrong = z[draw.regions == Region.RIM_OUT]
     hinge = F.relu(wrong @ positive - margin).mean() if len(wrong) else nothing
@@ -91,7 +91,7 @@ def pixel_contrast_loss(z: Float[Tensor, "N D"], draw: Draw, *, temperature: flo
     """
     _check(z, draw, temperature)
     z = z.float()
-    inside = (draw.regions == Region.CORE) | (draw.regions == Region.RIM_IN)
+    inside = draw.anchors
     nothing, n = z.sum() * 0, int(inside.sum())
     if n < 2:
         return ContrastTerms(nothing, nothing, nothing, 0, len(z) - n, z.detach(), draw)

@@ -14,7 +14,7 @@ from pancreas_ssl.contrast.gathering import gathered
 from pancreas_ssl.contrast.sampling import Draw
 from pancreas_ssl.uncertainty import Region
 
-__all__ = ["Prototypes", "spherical_k_means"]
+__all__ = ["Prototypes", "core_sum", "spherical_k_means"]
 
 
 class Prototypes(nn.Module):
@@ -63,10 +63,8 @@ class Prototypes(nn.Module):
         m <- decay m + (1 - decay) sum (1 - U) z / sum (1 - U)    over the core; the first time m is that mean
         """
         z = z.detach().float()
-        core, rest = draw.regions == Region.CORE, draw.regions >= Region.NEAR
-        weight = (1 - draw.uncertainty[core]).clamp_min(1e-3)
-        sums = torch.cat([(weight[:, None] * z[core]).sum(0), weight.sum()[None]])
-        sums = gathered(sums[None]).sum(0)
+        rest = draw.regions >= Region.NEAR
+        sums = gathered(torch.cat(core_sum(z, draw))[None]).sum(0)
         if sums[-1] > 0:
             mean = sums[:-1] / sums[-1]
             self.pancreas_mean.copy_(torch.lerp(mean, self.pancreas_mean, self.decay) if self.ready else mean)
@@ -86,6 +84,13 @@ class Prototypes(nn.Module):
         self.queue[places] = z
         self.queue_next.fill_((int(self.queue_next) + len(z)) % len(self.queue))
         self.queue_filled.fill_(min(int(self.queue_filled) + len(z), len(self.queue)))
+
+
+def core_sum(z: Float[Tensor, "N D"], draw: Draw) -> tuple[Float[Tensor, " D"], Float[Tensor, "1"]]:
+    """Sum of the core's vectors, weighted with their certainty 1 - U (at least 0.001), and the sum of the weights."""
+    core = draw.regions == Region.CORE
+    weight = (1 - draw.uncertainty[core]).clamp_min(1e-3).to(z)
+    return (weight[:, None] * z[core]).sum(0), weight.sum()[None]
 
 
 def spherical_k_means(

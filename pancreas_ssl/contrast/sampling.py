@@ -34,6 +34,21 @@ class Draw:
     def __len__(self) -> int:
         return len(self.regions)
 
+    def __getitem__(self, chosen: Tensor) -> "Draw":
+        """Some of the voxels, by a mask or by their numbers."""
+        parts = self.positions, self.regions, self.uncertainty, self.confidence
+        return Draw(*(part[chosen] for part in parts))
+
+    @property
+    def anchors(self) -> Bool[Tensor, " N"]:
+        """Which of the voxels are pancreas: core and rim_in."""
+        return (self.regions == Region.CORE) | (self.regions == Region.RIM_IN)
+
+    @property
+    def weights(self) -> Float[Tensor, " N"]:
+        """What an anchor counts in the guided loss: 1 in the core, 1 + U in the rim; 0 for all others."""
+        return (1 + self.uncertainty * (self.regions == Region.RIM_IN)) * self.anchors
+
 
 def draw_guided(
     regions: Int[Tensor, "B X Y Z"],

@@ -3,11 +3,37 @@
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.evaluation.components import bounding_box
 
-__all__ = ["band_ece"]
+__all__ = ["band", "band_ece"]
+
+
+def band(label: Any, spacing: tuple[float, float, float], band_mm: float = 15.0) -> Bool[np.ndarray, "X Y Z"]:
+    """Voxels whose centre is within `band_mm` of a label voxel's centre, the label itself included.
+
+    The regions measure from the surface, half a voxel nearer. An empty label has no band.
+
+    Example:
+        >>> label = np.zeros((9, 1, 1)); label[4] = 1
+        >>> band(label, (3, 3, 3), 6).ravel().astype(int).tolist()
+        [0, 0, 1, 1, 1, 1, 1, 0, 0]
+    """
+    from scipy import ndimage
+
+    label = np.asarray(label) != 0
+    if label.ndim != 3 or not band_mm >= 0:
+        raise InputError(
+            f"expected a label (X, Y, Z) and a band of 0 mm or more, got {label.shape} and {band_mm}; drop the "
+            f"channel axis"
+        )
+    within = np.zeros_like(label)
+    box = bounding_box(label, margin=int(np.ceil(band_mm / min(spacing))) + 1)
+    if box is not None:
+        within[box] = ndimage.distance_transform_edt(~label[box], sampling=spacing) <= band_mm
+    return within
 
 
 def band_ece(
@@ -43,19 +69,16 @@ def band_ece(
         >>> band_ece(label, label, (1, 1, 1)), band_ece(1 - label, label, (1, 1, 1))
         (0.0, 1.0)
     """
-    from scipy import ndimage
-
     probability, label = np.asarray(probability, np.float32), np.asarray(label) != 0
     if probability.shape != label.shape or label.ndim != 3:
         raise InputError(
             f"expected probability and label on one grid (X, Y, Z), got {probability.shape} and {label.shape}; "
             f"bring them onto one grid first"
         )
-    box = bounding_box(label, margin=int(np.ceil(band_mm / min(spacing))) + 1)
-    if box is None:
+    within = band(label, spacing, band_mm)
+    if not within.any():
         return None
-    band = ndimage.distance_transform_edt(~label[box], sampling=spacing) <= band_mm
-    p, y = probability[box][band].astype(np.float64), label[box][band]
+    p, y = probability[within].astype(np.float64), label[within]
     where = np.minimum((p * bins).astype(int), bins - 1)
     gaps = np.bincount(where, weights=p - y, minlength=bins)
     return float(np.abs(gaps).sum() / p.size)

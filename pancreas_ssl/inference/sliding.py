@@ -79,7 +79,7 @@ def predict_prepared(
     box = body_box(image[0].numpy(force=True)) if crop else (slice(None),) * 3
     inside = image[(slice(None), *box)].detach()
     classes = int(model.network.config["n_classes"])
-    window = tuple(-(-size // model.network.stride) * model.network.stride for size in model.patch)
+    window = model.window_size
     inside = inside.cpu().to(_storage(inside.shape[1:], window, classes))[None]
     batch = batch or (1 if device.type == "cpu" else 4)
 

@@ -50,6 +50,12 @@ class Model:
         self.patch = _three(self.patch, int, "patch")
         self.window = tuple(float(edge) for edge in self.window)
 
+    @property
+    def window_size(self) -> tuple[int, int, int]:
+        """Voxels of a sliding window: the patch, rounded up to multiples of the network's stride."""
+        stride = self.network.stride
+        return tuple(-(-size // stride) * stride for size in self.patch)
+
 
 def _three(value: Any, kind: type, name: str) -> tuple:
     values = tuple(kind(v) for v in (value if hasattr(value, "__len__") else (value,) * 3))

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from pancreas_ssl.augmentation.patch import require
+from pancreas_ssl.devices import one_thread
 from pancreas_ssl.inference.weights import Model
 from pancreas_ssl.restoration.quality import copy_of, hu_per_unit, local_mean, psnr, ssim
 from pancreas_ssl.restoration.restore import restore_image
-from pancreas_ssl.restoration.spots import Attempt, Spot, attempt, one_thread, place_on
+from pancreas_ssl.restoration.spots import Attempt, Spot, attempt, place_on
 
 if TYPE_CHECKING:
     import pandas as pd

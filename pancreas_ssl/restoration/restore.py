@@ -72,11 +72,11 @@ def restore_image(
                 network.restore(network.encode(windows.contiguous(memory_format=layout))).float().contiguous()
             )
 
-    window = tuple(-(-size // network.stride) * network.stride for size in model.patch)
+    image, batch = corrupted.detach().float().cpu()[None], batch or (1 if device.type == "cpu" else 4)
     try:
         with torch.inference_mode():
             answer = sliding_window_inference(
-                corrupted.detach().float().cpu()[None], window, batch or (1 if device.type == "cpu" else 4), repaint,
+                image, model.window_size, batch, repaint,
                 overlap=overlap, mode="gaussian", padding_mode="constant", cval=AIR, sw_device=device, device="cpu",
             )  # fmt: skip
     finally:

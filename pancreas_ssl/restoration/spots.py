@@ -8,8 +8,6 @@ the label**: it is inspection of what training does, never prediction. Without a
 own doubt is left: U = U_m, and the uncertain region is where U_m reaches tau.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +24,7 @@ from pancreas_ssl.restoration.corruptions import DEFAULT_FAMILIES, draw_corrupti
 from pancreas_ssl.restoration.placement import Box, Placement, apply_placement
 from pancreas_ssl.restoration.restore import restore_image
 
-__all__ = ["Attempt", "Spot", "attempt", "one_thread", "place_on", "recast", "spot_of"]
+__all__ = ["Attempt", "Spot", "attempt", "place_on", "recast", "spot_of"]
 
 
 @dataclass(frozen=True)
@@ -100,10 +98,8 @@ def spot_of(
         body_mask,
         entropy,
         medial_skeleton,
-        regions,
         signed_distance,
-        structural_map,
-        training_map,
+        training_regions,
     )
 
     how = {"overlap": 0.25, "device": device, "precision": precision}
@@ -114,17 +110,24 @@ def spot_of(
         guide = largest_component(predict_prepared(model, case.image, **how)[1] > 0.5) != 0
         lacking = "some predicted pancreas", "without it there is no place to look at"
     require(bool(guide.any()), f"{lacking[0]} in case {case.id}", "none", lacking[1])
-    patch = _cut(case, guide, model)
+    start = _origin(guide, model, case)
+    patch = _cut(case, start, model)
     probability = torch.from_numpy(predict_prepared(model, patch.image, crop=False, **how)[1])
     doubt, body = entropy(probability[None]), body_mask(torch.from_numpy(patch.image))[0]
     if use_label:
         label = torch.from_numpy(patch.label[0] != 0)
-        # The distance needs the whole label, the patch may cut it.
-        whole = torch.from_numpy(signed_distance(case.label[0] != 0, case.spacing).astype(np.float32))
-        phi = torch.from_numpy(_window(whole.numpy(), _origin(guide, model, case), model.patch, 1e3))
-        uncertainty = training_map(structural_map(phi, s_mm), doubt, a)
-        line = torch.from_numpy(medial_skeleton(label.numpy()))
-        codes = regions(label, phi, uncertainty, body, medial=line, predicted=probability > 0.5, tau=tau)
+        whole = signed_distance(guide, case.spacing)  # of the whole label: the patch may cut it
+        codes, uncertainty = training_regions(
+            label,
+            torch.from_numpy(_window(whole, start, model.patch, 1e3)),
+            doubt,
+            body,
+            s_mm=s_mm,
+            a=a,
+            tau=tau,
+            medial=torch.from_numpy(medial_skeleton(label.numpy())),
+            predicted=probability > 0.5,
+        )
     else:
         uncertainty, codes = doubt, torch.full(doubt.shape, int(Region.FAR))
         codes[~body] = Region.OUTSIDE
@@ -195,24 +198,12 @@ def attempt(
     return Attempt(placement, corrupted, torch.where(placement.mask, painted, corrupted))
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Small sums on one thread: two threads took three to eight times as long, waiting for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _cut(case: Prepared, guide: Bool[np.ndarray, "X Y Z"], model: Model) -> Prepared:
-    """The part of a case in the model's patch around the middle of `guide`; beyond the image there is air."""
+def _cut(case: Prepared, start: np.ndarray, model: Model) -> Prepared:
+    """The part of a case in the model's patch from the voxel `start` on; beyond the image there is air."""
     if tuple(case.spacing) != tuple(model.spacing):
         raise InputError(
             f"expected a case of {model.spacing} mm, got {case.spacing}; prepare it for this model"
         )
-    start = _origin(guide, model, case)
     affine = case.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ start
     parts = {"image": _window(case.image[0], start, model.patch, AIR)[None]}

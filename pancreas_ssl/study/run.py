@@ -129,14 +129,10 @@ def _alone(out: Path) -> Iterator[None]:
 
 def _resolve(study: Study, device: str, before: Plan | None) -> tuple[str, dict[str, str]]:
     """The device by name, and each arm's precision: that of the folder, else measured with one thread as in a cell."""
-    import torch
-
     from pancreas_ssl import devices
     from pancreas_ssl.training.recipe import Recipe
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with devices.one_thread():
         where = str(devices.resolve_device(device))
         known = dict(before.precision) if before else {}
         for (
@@ -144,8 +140,6 @@ def _resolve(study: Study, device: str, before: Plan | None) -> tuple[str, dict[
         ) in study.arms:  # asked even where the answer is known: the workers then find the probe's result
             wanted = known.get(arm) or Recipe.from_dict(study.recipe_of(arm)).precision
             known[arm] = devices.choose_precision(where, wanted)
-    finally:
-        torch.set_num_threads(threads)
     return where, known
 
 

@@ -40,18 +40,18 @@ class Guide:
 
 def guide_of(batch: Batch, recipe: Recipe, step: int) -> Guide:
     """Regions of the batch's patches: U = 1 - (1 - U_s)(1 - a U_m), where a is faded in with the modules."""
-    from pancreas_ssl.uncertainty import body_mask, entropy, regions, structural_map, training_map
+    from pancreas_ssl.uncertainty import body_mask, entropy, training_regions
 
     distance, medial, probability = batch.maps.unbind(1)
     label = (batch.labels[:, 0] == 1).long()
-    share = recipe.doubt * recipe.module_ramp_at(step)
     probability = probability.clamp(0, 1)
-    uncertainty = training_map(structural_map(distance, recipe.rim), entropy(probability[None]), share)
-    named = regions(
+    named, uncertainty = training_regions(
         label > 0,
         distance,
-        uncertainty,
+        entropy(probability[None]),
         body_mask(batch.clean)[:, 0],
+        s_mm=recipe.rim,
+        a=recipe.doubt * recipe.module_ramp_at(step),
         medial=medial > 0.5,
         predicted=probability > 0.5,
         tau=recipe.tau,

@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.uncertainty import ramp
 
 __all__ = ["AUGMENTATIONS", "KINDS", "Recipe"]
 
@@ -183,8 +184,7 @@ class Recipe:
 
     def module_ramp_at(self, step: int) -> float:
         """0 while segmentation is alone, then a linear rise to 1: the factor of the modules' weights."""
-        start, length = self.first_module_step, self.module_ramp * self.steps
-        return min(1.0, max(0.0, (step - start + 1) / max(1.0, length))) if step >= start else 0.0
+        return ramp(step + 1, self.first_module_step, max(1.0, self.module_ramp * self.steps))
 
     @property
     def first_module_step(self) -> int:

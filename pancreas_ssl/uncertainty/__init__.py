@@ -7,6 +7,7 @@ At test time no label exists, and by their signatures `members` and the maps can
 
     structural    signed distance, U_s from it, the skeleton, the map used in training
     regions       outside, core, rim_in, rim_out, near, far
+    training      regions from structure and model's doubt, as a training cuts them
     members       K predictions of one image: augmentation, dropout, ensemble
     maps          entropy, mutual information and variance of the members
     worth         does the map find errors and failing cases; is the probability calibrated
@@ -28,6 +29,7 @@ from pancreas_ssl.uncertainty.structural import (
     structural_map,
     training_map,
 )
+from pancreas_ssl.uncertainty.training import training_regions
 from pancreas_ssl.uncertainty.worth import (
     area_under_risk_coverage,
     band,
@@ -73,5 +75,6 @@ __all__ = [
     "signed_distance",
     "structural_map",
     "training_map",
+    "training_regions",
     "variance",
 ]

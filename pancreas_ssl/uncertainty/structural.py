@@ -182,7 +182,7 @@ def training_map(structural: Any, model: Any, a: float) -> Any:
     return 1 - (1 - structural) * (1 - a * model)
 
 
-def ramp(step: int, start: int, length: int) -> float:
+def ramp(step: int, start: int, length: float) -> float:
     """0 up to step `start`, 1 from `start + length`, straight in between; length 0 is a jump.
 
     Example:

@@ -11,9 +11,9 @@ to the predicted edge is a strong one and costs nothing.
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool
 
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.evaluation.calibration import band
 
 if TYPE_CHECKING:
     import pandas
@@ -27,34 +27,6 @@ __all__ = [
     "reliability",
     "risk_coverage",
 ]
-
-
-def band(label: Any, spacing: tuple[float, float, float], band_mm: float = 15.0) -> Bool[np.ndarray, "X Y Z"]:
-    """Voxels whose centre is within `band_mm` of a label voxel's centre, the label itself included.
-
-    The same voxels as in `evaluation.calibration.band_ece`. The regions measure from the surface, half a voxel
-    nearer. An empty label has no band.
-
-    Example:
-        >>> label = np.zeros((9, 1, 1)); label[4] = 1
-        >>> band(label, (3, 3, 3), 6).ravel().astype(int).tolist()
-        [0, 0, 1, 1, 1, 1, 1, 0, 0]
-    """
-    from scipy import ndimage
-
-    from pancreas_ssl.evaluation.components import bounding_box
-
-    label = np.asarray(label) != 0
-    if label.ndim != 3 or not band_mm >= 0:
-        raise InputError(
-            f"expected a label (X, Y, Z) and a band of 0 mm or more, got {label.shape} and {band_mm}; drop the "
-            f"channel axis"
-        )
-    within = np.zeros_like(label)
-    box = bounding_box(label, margin=int(np.ceil(band_mm / min(spacing))) + 1)
-    if box is not None:
-        within[box] = ndimage.distance_transform_edt(~label[box], sampling=spacing) <= band_mm
-    return within
 
 
 def error_auroc(uncertainty: Any, error: Any, where: Any = None) -> float | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pancreas_ssl.figures.circle import circle_panels, longest_pull, step_of
 from pancreas_ssl.figures.style import GREEN, GREY, REGIONS
-from pancreas_ssl.widgets.marks import draw_mark
+from pancreas_ssl.widgets.marks import draw_mark, region_legend
 from pancreas_ssl.widgets.viewer import Viewer, is_live
 
 if TYPE_CHECKING:
@@ -88,12 +88,7 @@ class LiveCircle:
         self.margin = slider(value=margin, min=-0.5, max=1.0, step=0.05, description="hinge margin")
         self.picture = w.Image(format="png", layout=w.Layout(width=f"{SIZE}px", object_fit="contain"))
         self.caption = w.HTML()
-        legend = w.HTML(
-            " &nbsp; ".join(
-                f'<span style="border-bottom:5px solid {mark.colour};padding:0 5px">{region}</span>'
-                for region, mark in REGIONS.values()
-            )
-        )
+        legend = w.HTML(region_legend())
         controls = [self.group, self.angle, self.spread, self.point, self.temperature, self.margin]
         self.box = w.HBox(
             [self.picture, w.VBox([*controls, self.caption, legend])],

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from pancreas_ssl.devices import one_thread
 from pancreas_ssl.figures.planes import best_index, scene, to_page
 from pancreas_ssl.figures.restoration import DIFFERENCE, LIMIT, corruption_grid
 from pancreas_ssl.figures.style import LABEL, YELLOW
 from pancreas_ssl.inference.weights import Model
 from pancreas_ssl.restoration.corruptions import FAMILIES
 from pancreas_ssl.restoration.quality import hu_per_unit, local_mean, psnr
-from pancreas_ssl.restoration.spots import Attempt, Spot, attempt, one_thread, place_on
+from pancreas_ssl.restoration.spots import Attempt, Spot, attempt, place_on
 from pancreas_ssl.widgets.paint import colour_table, paint_page, pixels
 from pancreas_ssl.widgets.viewer import Viewer, is_live
 

@@ -10,10 +10,9 @@ from jaxtyping import Float, Int
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures.features import feature_panel, page_places
 from pancreas_ssl.figures.planes import Scene, box_around, scene, to_page, zoomed
-from pancreas_ssl.figures.slices import WINDOW
 from pancreas_ssl.figures.style import REGIONS
-from pancreas_ssl.widgets.marks import draw_mark, painted_space
-from pancreas_ssl.widgets.paint import colour_table, paint_page, pixels
+from pancreas_ssl.widgets.marks import draw_mark, painted_space, region_legend
+from pancreas_ssl.widgets.paint import colour_table, grey_page, paint_page, pixels
 from pancreas_ssl.widgets.viewer import Viewer, is_live
 
 __all__ = ["FeatureSpace", "LiveFeatures", "feature_explorer", "space_of"]
@@ -126,12 +125,7 @@ class LiveFeatures:
         )
         self.picture = w.Image(format="png", layout=w.Layout(width="100%", object_fit="contain"))
         self.caption = w.HTML()
-        legend = w.HTML(
-            " &nbsp; ".join(
-                f'<span style="border-bottom:5px solid {mark.colour};padding:0 5px">{region}</span>'
-                for region, mark in REGIONS.values()
-            )
-        )
+        legend = w.HTML(region_legend())
         controls = w.VBox([self.which, self.region, self.voxel, self.view, self.opacity])
         self.box = w.VBox(
             [
@@ -185,7 +179,7 @@ class LiveFeatures:
             box = self._offset
             page = (to_page(space.cosine_map[box], "axial", at) + 1) / 2
         else:
-            page = (to_page(drawn.hu, "axial", at).astype(np.float32) - WINDOW[0]) / (WINDOW[1] - WINDOW[0])
+            page = grey_page(drawn, "axial", at)
         layers = []
         if drawn.label is not None:
             layers = [(to_page(drawn.label, "axial", at), REGIONS[2][1].colour, False, self.opacity.value)]

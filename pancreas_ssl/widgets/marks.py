@@ -1,5 +1,6 @@
 """Marks of the regions, and a feature space of them, painted with PIL."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,15 @@ from pancreas_ssl.figures.style import REGIONS
 if TYPE_CHECKING:
     from pancreas_ssl.widgets.features import FeatureSpace
 
-__all__ = ["draw_mark", "painted_space"]
+__all__ = ["draw_mark", "painted_space", "region_legend"]
+
+
+def region_legend(regions: Sequence[int] = tuple(REGIONS)) -> str:
+    """The regions' names underlined in their colours, as HTML."""
+    return " &nbsp; ".join(
+        f'<span style="border-bottom:5px solid {mark.colour};padding:0 5px">{region}</span>'
+        for region, mark in (REGIONS[number] for number in regions)
+    )
 
 
 def draw_mark(pen, x: float, y: float, half: float, mark, faint: bool = False) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, UInt8
 from pancreas_ssl.figures.planes import PLANES, Scene, to_page
 from pancreas_ssl.figures.style import LABEL, PREDICTION
 
-__all__ = ["colour_table", "paint", "paint_page", "pixels"]
+__all__ = ["colour_table", "grey_page", "paint", "paint_page", "pixels"]
 
 
 def paint(
@@ -32,9 +32,15 @@ def paint(
         for mask, mark, dashed in ((drawn.label, LABEL, False), (drawn.prediction, PREDICTION, True))
         if mask is not None
     ]
+    return paint_page(grey_page(drawn, plane, index, window), plane, pixels(drawn, plane, size), layers)
+
+
+def grey_page(
+    drawn: Scene, plane: str, index: int, window: tuple[float, float] = (-150.0, 250.0)
+) -> Float[np.ndarray, "rows columns"]:
+    """A slice for `paint_page`: the window's lower end in HU is 0, its upper end 1."""
     low, high = window
-    page = (to_page(drawn.hu, plane, index).astype(np.float32) - low) / max(high - low, 1.0)
-    return paint_page(page, plane, pixels(drawn, plane, size), layers)
+    return (to_page(drawn.hu, plane, index).astype(np.float32) - low) / max(high - low, 1.0)
 
 
 def paint_page(

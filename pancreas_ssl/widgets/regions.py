@@ -10,14 +10,17 @@ from pancreas_ssl.figures.maps import region_panel
 from pancreas_ssl.figures.planes import best_index, box_around, scene, to_page, zoomed
 from pancreas_ssl.figures.slices import WINDOW
 from pancreas_ssl.figures.style import REGIONS
-from pancreas_ssl.uncertainty.regions import body_mask, region_counts, regions
-from pancreas_ssl.uncertainty.structural import medial_skeleton, signed_distance, structural_map, training_map
-from pancreas_ssl.widgets.paint import colour_table, paint_page, pixels
+from pancreas_ssl.uncertainty.regions import body_mask, region_counts
+from pancreas_ssl.uncertainty.structural import medial_skeleton, signed_distance
+from pancreas_ssl.uncertainty.training import training_regions
+from pancreas_ssl.widgets.marks import region_legend
+from pancreas_ssl.widgets.paint import colour_table, grey_page, paint_page, pixels
 from pancreas_ssl.widgets.viewer import Viewer, is_live
 
 __all__ = ["LiveRegions", "region_codes", "region_explorer"]
 
 MARGIN_MM = 40.0  # around the label: the band of 15 mm and some of the far region
+PAINTED = (1, 2, 3, 4)  # far is what is left over
 SETTINGS = {"tau": 0.5, "s_mm": 1.5, "a": 0.0}
 
 
@@ -108,15 +111,14 @@ class _Parts:
             setattr(small, part, getattr(self, part)[box].contiguous())
         return small
 
-    def doubt(self, s_mm: float, a: float) -> torch.Tensor:
-        return training_map(structural_map(self.distance, s_mm), self.model, a)
+    def cut_by(self, tau: float, s_mm: float, a: float, medial: bool = True) -> tuple[torch.Tensor, ...]:
+        """Codes of the regions, and the uncertainty that they were cut by."""
+        line = self.medial if medial else None
+        how = {"s_mm": s_mm, "a": a, "tau": tau, "medial": line}
+        return training_regions(self.label, self.distance, self.model, self.body, **how)
 
     def codes(self, tau: float, s_mm: float, a: float, medial: bool = True) -> torch.Tensor:
-        return self.sorted_by(self.doubt(s_mm, a), tau, medial)
-
-    def sorted_by(self, doubt: torch.Tensor, tau: float, medial: bool) -> torch.Tensor:
-        line = self.medial if medial else None
-        return regions(self.label, self.distance, doubt, self.body, medial=line, tau=tau)
+        return self.cut_by(tau, s_mm, a, medial)[0]
 
 
 class LiveRegions:
@@ -152,12 +154,7 @@ class LiveRegions:
         self.medial = w.Checkbox(value=True, description="the medial line is always core", indent=False)
         self.picture = w.Image(format="png", layout=w.Layout(width="520px", object_fit="contain"))
         self.caption = w.HTML()
-        legend = w.HTML(
-            " &nbsp; ".join(
-                f'<span style="border-bottom:5px solid {mark.colour};padding:0 5px">{region}</span>'
-                for region, mark in list(REGIONS.values())[:4]
-            )
-        )
+        legend = w.HTML(region_legend(PAINTED))
         controls = [self.view, self.tau, self.s, self.a, self.slice, self.opacity, self.medial]
         self.box = w.HBox(
             [self.picture, w.VBox([*controls, self.caption, legend])],
@@ -171,8 +168,7 @@ class LiveRegions:
 
     def _redraw(self, _change=None) -> None:
         try:
-            doubt = self.cut.doubt(self.s.value, self.a.value)
-            codes = self.cut.sorted_by(doubt, self.tau.value, self.medial.value)
+            codes, doubt = self.cut.cut_by(self.tau.value, self.s.value, self.a.value, self.medial.value)
             self.picture.value = self._painted(doubt, codes)
             self.caption.value = self._describe(codes)
         except Exception as error:  # a callback has no cell to fail in: say it where the reader looks
@@ -186,13 +182,10 @@ class LiveRegions:
             return paint_page(
                 to_page(doubt.numpy(), "axial", at), "axial", self._size, outline, self._colours
             )
-        low, high = WINDOW
-        grey = (to_page(self.cut.scene.hu, "axial", at).astype(np.float32) - low) / (high - low)
+        grey = grey_page(self.cut.scene, "axial", at)
         page = to_page(codes.numpy(), "axial", at)
         layers = [
-            (page == number, mark.colour, number == 3, self.opacity.value)
-            for number, (_, mark) in REGIONS.items()
-            if number < 5
+            (page == number, REGIONS[number][1].colour, number == 3, self.opacity.value) for number in PAINTED
         ]
         return paint_page(grey, "axial", self._size, layers)
 
@@ -200,7 +193,7 @@ class LiveRegions:
         counts, cell = region_counts(codes), float(np.prod(self.cut.scene.spacing)) / 1000
         told = "".join(
             f"<br>{region}: {counts[region]} voxels, {counts[region] * cell:.1f} mL"
-            for region, _ in list(REGIONS.values())[:4]
+            for region, _ in (REGIONS[number] for number in PAINTED)
         )
         setting = (
             f"τ {self.tau.value:.2f}, s {self.s.value:.1f} mm, a {self.a.value:.2f}, slice {self.slice.value}"

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,19 @@ def shots_folder(fallback: Path) -> Path:
 
 def drag_to_end(desk, handle, picture, key: str) -> tuple[np.ndarray, np.ndarray]:
     """The picture before and after a slider's handle is sent to an end (key Home or End)."""
-    before, source = pixels(picture.screenshot()), picture.get_attribute("src")
     handle.focus()
-    desk.page.keyboard.press(key)
+    return _redrawn(desk, picture, lambda: desk.page.keyboard.press(key))
+
+
+def chosen(desk, picture, menu, option: str) -> tuple[np.ndarray, np.ndarray]:
+    """The picture before and after an entry of a drop-down is chosen."""
+    return _redrawn(desk, picture, lambda: menu.select_option(label=option))
+
+
+def _redrawn(desk, picture, act: Callable[[], object]) -> tuple[np.ndarray, np.ndarray]:
+    """The picture before an act and after it was drawn anew."""
+    before, source = pixels(picture.screenshot()), picture.get_attribute("src")
+    act()
     desk.page.wait_for_function(
         "([image, before]) => image.src !== before", arg=[picture.element_handle(), source], timeout=10_000
     )

@@ -2,23 +2,12 @@
 
 import pytest
 
-from tests.browser.helpers import differ, drag_to_end, no_complaints, pixels, ran_well, shots_folder
+from tests.browser.helpers import chosen, differ, drag_to_end, no_complaints, pixels, ran_well, shots_folder
 
 EXPLORER, CIRCLE = (
     ["voxel", "label"],
     ["angle", "spread", "point", "temperature", "margin"],
 )  # in the page's order
-
-
-def chosen(desk, picture, select, value: str):
-    """The picture before and after an entry of a drop-down is chosen."""
-    before, source = pixels(picture.screenshot()), picture.get_attribute("src")
-    select.select_option(label=value)
-    desk.page.wait_for_function(
-        "([image, before]) => image.src !== before", arg=[picture.element_handle(), source], timeout=10_000
-    )
-    desk.page.wait_for_timeout(300)
-    return before, pixels(picture.screenshot())
 
 
 @pytest.fixture

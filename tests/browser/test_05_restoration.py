@@ -3,23 +3,12 @@
 import pytest
 
 from pancreas_ssl.inference import known_weights
-from tests.browser.helpers import differ, drag_to_end, no_complaints, pixels, ran_well, shots_folder
+from tests.browser.helpers import chosen, differ, drag_to_end, no_complaints, pixels, ran_well, shots_folder
 
 SLIDERS = ["strength", "draw", "slice"]  # in the order of the page
 needs_weights = pytest.mark.skipif(
     "restoration" not in known_weights(), reason="no weights with a restoration head"
 )
-
-
-def chosen(desk, picture, menu, option: str):
-    """The picture before and after an entry of a menu is chosen."""
-    before, source = pixels(picture.screenshot()), picture.get_attribute("src")
-    menu.select_option(label=option)
-    desk.page.wait_for_function(
-        "([image, before]) => image.src !== before", arg=[picture.element_handle(), source], timeout=10_000
-    )
-    desk.page.wait_for_timeout(300)
-    return before, pixels(picture.screenshot())
 
 
 @needs_weights

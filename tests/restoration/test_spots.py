@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from pancreas_ssl.devices import one_thread
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.restoration import FAMILIES, attempt, place_on, recast, spot_of
-from pancreas_ssl.restoration.spots import one_thread
 from pancreas_ssl.uncertainty import Region
 from tests.restoration.helpers import tiny_case, tiny_model
 
