@@ -38,7 +38,7 @@ ARMS: dict[str, Arm] = {
         "two strong views of further patients without labels, held together",
         {"augmentation": "strong", "views": 2, "unlabelled_weight": 1.0},
     ),
-    "nonsense": Arm("a control: an auxiliary head that predicts noise", {"nonsense_weight": 1.0}),
+    "nonsense": Arm("a control: an auxiliary head that predicts noise", {"nonsense_weight": 0.1}),
 }
 
 
@@ -71,7 +71,7 @@ def with_arm(recipe: Recipe, arm: str) -> Recipe:
 
     Example:
         >>> with_arm(Recipe(), "nonsense").nonsense_weight
-        1.0
+        0.1
     """
     if arm not in ARMS:
         raise InputError(f"expected an arm out of {', '.join(ARMS)}, got '{arm}'; name one of these")
