@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
 from pancreas_ssl.phantom.anatomy import Anatomy, Grid, make_anatomy
-from pancreas_ssl.phantom.profiles import SOURCES, find_source
+from pancreas_ssl.phantom.profiles import RANDOM, SOURCES, find_source, random_source
 from pancreas_ssl.phantom.scanner import Scan, scan
 from pancreas_ssl.phantom.sources import Source
 
@@ -39,7 +39,7 @@ def make_case(
     """One patient's scan and anatomy.
 
     Args:
-        source: who scans, a name among `SOURCES` or a `Source`.
+        source: who scans, a name among `SOURCES`, "R" for a scanner of this patient's own, or a `Source`.
         patient: number within the cohort.
         grid: of the anatomy; by default the source's.
         patient_of: whose patient; by default the source's own. With another source's name the same
@@ -56,6 +56,8 @@ def make_case(
     cohort = source if patient_of is None else find_source(patient_of)
     anatomy_seed, scan_seed = patient_seeds(cohort.name, patient)
     anatomy = make_anatomy(anatomy_seed, cohort.traits, grid or source.grid)
+    if source is RANDOM:
+        source = random_source(np.random.default_rng([scan_seed, 1]))
     return scan(anatomy, source, scan_seed), anatomy
 
 

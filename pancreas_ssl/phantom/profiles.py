@@ -11,7 +11,7 @@ from pancreas_ssl.phantom.phases import PHASES, blend, phase, with_lobules
 from pancreas_ssl.phantom.sources import Source, draw_profile, nominal_profile
 from pancreas_ssl.phantom.tissues import Tissue
 
-__all__ = ["SOURCES", "Source", "draw_profile", "find_source", "nominal_profile", "random_source"]
+__all__ = ["RANDOM", "SOURCES", "Source", "draw_profile", "find_source", "nominal_profile", "random_source"]
 
 _STOUT = dict(subcutaneous_fat=(16.0, 36.0), visceral_fat=(0.4, 1.0))
 _BRIGHT = (200.0, 320.0)  # HU of the oral contrast of those who drank it, in stomach and bowel alike
@@ -121,14 +121,31 @@ _D = replace(  # an emergency department without contrast by vein
 )
 SOURCES: dict[str, Source] = {source.name: source for source in (_A, _V, _W, _X, _B, _C, _D)}
 
+# R stands outside the cohort: patients of every kind, and for each of them a scanner of its own (`random_source`).
+RANDOM = replace(
+    _A,
+    name="R",
+    title="a scanner of its own for every patient",
+    traits=Traits(
+        body_scale=(0.82, 1.15),
+        pancreas_volume=(72.0, 26.0, 22.0, 140.0),
+        atrophy=(0.0, 0.9),
+        fat_infiltration=(0.0, 0.35),
+        mass_probability=0.1,
+        duct_dilation_probability=0.1,
+        oral_contrast=0.25,
+    ),
+)
+
 
 def find_source(source: str | Source) -> Source:
-    """A source by name, or the source itself; an unknown name is an `InputError`."""
+    """A source by name (R: see `RANDOM`), or the source itself; an unknown name is an `InputError`."""
     if isinstance(source, Source):
         return source
-    if source not in SOURCES:
-        raise InputError(f"expected a source among {', '.join(SOURCES)}, got {source!r}; choose one of them")
-    return SOURCES[source]
+    known = SOURCES | {RANDOM.name: RANDOM}
+    if source not in known:
+        raise InputError(f"expected a source among {', '.join(known)}, got {source!r}; choose one of them")
+    return known[source]
 
 
 def random_source(rng: np.random.Generator, wild: float = 0.05) -> Source:
