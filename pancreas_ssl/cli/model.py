@@ -38,12 +38,29 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
     ] = False,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A recipe field, as batch=4; may be repeated."),
+    ] = None,
 ) -> None:
-    """Train the segmentation network on one source."""
+    """Train the segmentation network on one source.
+
+    Several processes: torchrun --nproc-per-node 2 -m pancreas_ssl train ...
+    """
     from pancreas_ssl.training.command import run_training
+    from pancreas_ssl.training.recipe import Recipe
+    from pancreas_ssl.training.settings import settings
 
     run_training(
-        source=source, arm=arm, root=root, seed=seed, steps=steps, device=device, out=out, resume=resume
+        source=source,
+        arm=arm,
+        root=root,
+        seed=seed,
+        steps=steps,
+        device=device,
+        out=out,
+        resume=resume,
+        recipe=Recipe.from_dict(settings(fields or [])),
     )
 
 

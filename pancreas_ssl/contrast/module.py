@@ -1,4 +1,9 @@
-"""The contrast as a training uses it: draw voxels, project them, compare, remember."""
+"""The contrast as a training uses it: draw voxels, project them, compare, remember.
+
+Where several processes train, they contrast one batch together: each sees the maps of all patches, makes the same draw,
+projects the voxels that lie in its own patches, and gets the vectors of the others. So anchors, negatives, queue and
+prototypes are those that one process with the whole batch would have.
+"""
 
 from collections.abc import Callable
 
@@ -10,8 +15,9 @@ from torch import Tensor, nn
 from pancreas_ssl.contrast.loss import ContrastTerms, contrast_loss, pixel_contrast_loss
 from pancreas_ssl.contrast.projection import Projection
 from pancreas_ssl.contrast.prototypes import Prototypes
-from pancreas_ssl.contrast.sampling import draw_guided, draw_plain, draw_random, sample_features
+from pancreas_ssl.contrast.sampling import Draw, draw_guided, draw_plain, draw_random, sample_features
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.processes import gathered, rank, summed, world
 
 __all__ = ["KINDS", "GlobalContrast"]
 
@@ -60,13 +66,19 @@ class GlobalContrast(nn.Module):
         predicted: Float[Tensor, "B X Y Z"] | None,
         rng: np.random.Generator,
     ) -> ContrastTerms:
-        """The loss of one step, against the prototypes of the steps before; then these learn from it too."""
+        """The loss of one step, against the prototypes of the steps before; then these learn from it too.
+
+        Args:
+            regions, uncertainty, label, body, predicted: of this process's patches, as many in every process.
+            rng: in the same state in every process.
+        """
         if self.kind == "plain":
-            draw = draw_plain(label, body, rng)
+            draw = draw_plain(gathered(label > 0), gathered(body), rng)
         else:
             place: Callable = draw_guided if self.kind == "guided" else draw_random
-            draw = place(regions, uncertainty, rng, predicted=predicted)
-        z = self.projection(sample_features(features, draw.positions, tuple(regions.shape[1:])))
+            known = gathered(predicted) if predicted is not None else None
+            draw = place(gathered(regions.to(torch.uint8)), gathered(uncertainty), rng, predicted=known)
+        z = self._vectors(features, draw, tuple(regions.shape[1:]))
         with torch.autocast(z.device.type, enabled=False):  # bfloat16 would round the cosines
             fresh = self.training and not self.prototypes.ready
             if fresh:
@@ -78,3 +90,13 @@ class GlobalContrast(nn.Module):
             if self.training and not fresh:  # the first step's voxels are in already
                 self.prototypes.update(z, draw)
         return terms
+
+    def _vectors(self, features: Tensor, draw: Draw, shape: tuple[int, ...]) -> Float[Tensor, "N D"]:
+        """The projected voxels of the draw, those of other processes' patches too."""
+        if world() == 1:
+            return self.projection(sample_features(features, draw.positions, shape))
+        patches = len(features)
+        mine = torch.div(draw.positions[:, 0], patches, rounding_mode="floor") == rank()
+        positions = draw.positions[mine] - draw.positions.new_tensor([rank() * patches, 0, 0, 0])
+        z = self.projection(sample_features(features, positions, shape))
+        return summed(z.new_zeros(len(draw), z.shape[1]).masked_scatter(mine[:, None], z))

@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pancreas_ssl.contrast.gathering import gathered
 from pancreas_ssl.contrast.sampling import Draw
 from pancreas_ssl.uncertainty import Region
 
@@ -58,17 +57,17 @@ class Prototypes(nn.Module):
 
     @torch.no_grad()
     def update(self, z: Float[Tensor, "N D"], draw: Draw) -> None:
-        """Take in one step's voxels, those of all processes.
+        """Take in one step's voxels; where several processes train, those of all of them.
 
         m <- decay m + (1 - decay) sum (1 - U) z / sum (1 - U)    over the core; the first time m is that mean
         """
         z = z.detach().float()
         rest = draw.regions >= Region.NEAR
-        sums = gathered(torch.cat(core_sum(z, draw))[None]).sum(0)
+        sums = torch.cat(core_sum(z, draw))
         if sums[-1] > 0:
             mean = sums[:-1] / sums[-1]
             self.pancreas_mean.copy_(torch.lerp(mean, self.pancreas_mean, self.decay) if self.ready else mean)
-        self._remember(gathered(z[rest]))
+        self._remember(z[rest])
         if int(self.queue_filled) >= 4 * len(self.background) and (
             not self.has_background or int(self.updates) % self.every == 0
         ):

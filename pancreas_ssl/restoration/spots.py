@@ -21,7 +21,7 @@ from pancreas_ssl.errors import InputError
 from pancreas_ssl.inference.weights import Model
 from pancreas_ssl.restoration.batch import KINDS, place
 from pancreas_ssl.restoration.corruptions import DEFAULT_FAMILIES, draw_corruption
-from pancreas_ssl.restoration.placement import Box, Placement, apply_placement
+from pancreas_ssl.restoration.placement import COVERAGE, Box, Placement, apply_placement
 from pancreas_ssl.restoration.restore import restore_image
 
 __all__ = ["Attempt", "Spot", "attempt", "place_on", "recast", "spot_of"]
@@ -143,7 +143,7 @@ def place_on(
     kind: str = "guided",
     family: str | None = None,
     strength: float | None = None,
-    coverage: tuple[float, float] = (0.3, 0.6),
+    coverage: tuple[float, float] = COVERAGE,
 ) -> Placement:
     """Draw a placement on a spot. The same seed gives the same boxes, whatever family and strength.
 

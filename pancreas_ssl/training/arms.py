@@ -43,11 +43,13 @@ ARMS: dict[str, Arm] = {
 
 
 _CONTRAST = {"contrast_weight": 0.05}
-_RESTORATION = {"restoration_weight": 0.3, "corrupted_weight": 0.5}
+_CORRUPTION = {"corrupted_share": 0.5}
+_RESTORATION = {"restoration_weight": 0.3} | _CORRUPTION
 ARMS |= {
     "contrast": Arm("global-feature contrast, guided by the pancreas's structure", _CONTRAST),
     "restoration": Arm("local restoration of what is corrupted where the model doubts", _RESTORATION),
     "dual": Arm("both modules", _CONTRAST | _RESTORATION),
+    "corruption": Arm("a control: corrupted patches are segmented, and nothing is restored", _CORRUPTION),
     "contrast-random": Arm("a control: contrast on random voxels", _CONTRAST | {"contrast": "random"}),
     "contrast-plain": Arm("pixel contrast without guidance", _CONTRAST | {"contrast": "plain"}),
     "restoration-random": Arm(

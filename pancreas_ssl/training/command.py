@@ -19,10 +19,12 @@ import numpy as np
 from pancreas_ssl import __version__
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path, make_folder
+from pancreas_ssl.processes import rank
 from pancreas_ssl.training.arms import with_arm
 from pancreas_ssl.training.fit import Fitted, cases_digest, fit
 from pancreas_ssl.training.held_out import held_out_dice
 from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.training.settings import settings
 
 __all__ = ["publish", "run_training"]
 
@@ -88,6 +90,8 @@ def run_training(
         device=device,
         progress=progress,
     )
+    if rank() > 0:  # the first of several processes tells and writes
+        return fitted
     facts = _facts(
         fitted, recipe, arm, source, train, held_out, command or _command(arm, source, out, recipe)
     )
@@ -122,6 +126,8 @@ def publish(target: str | Path, out: str | Path, **arguments) -> tuple[Path, Pat
     target = Path(target)
     make_folder(target.parent)
     fitted = run_training(out=out, **arguments)
+    if rank() > 0:
+        return target.with_suffix(".safetensors"), target.with_suffix(".md")
     facts = json.loads((Path(out) / "run.json").read_text())
     return write_weights(target, fitted, facts)
 
@@ -234,6 +240,9 @@ def _training_source(name: str) -> str:
 def _command(arm: str, source: str, out, recipe: Recipe) -> str:
     words = ["pancreas-ssl", "train", "--arm", arm, "--source", source, "--seed", str(recipe.seed)]
     words += ["--steps", str(recipe.steps), "--out", Path(out).name]
+    usual, now = with_arm(Recipe(seed=recipe.seed, steps=recipe.steps), arm).to_dict(), recipe.to_dict()
+    for name in (name for name in now if now[name] != usual[name]):
+        words += ["--set", f"{name}={json.dumps(now[name])}"]
     return shlex.join(words)
 
 
@@ -269,28 +278,16 @@ def main(arguments: list[str] | None = None) -> int:
             seed=options.seed,
             steps=options.steps,
             device=options.device,
-            recipe=Recipe.from_dict(_settings(options.set)),
+            recipe=Recipe.from_dict(settings(options.set)),
             resume=True,
             command=shlex.join(["python", "-m", "pancreas_ssl.training.command", *given]),
         )
     except (InputError, RunError) as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
-    print(f"{weights}\n{card}")
+    if rank() == 0:
+        print(f"{weights}\n{card}")
     return 0
-
-
-def _settings(pairs: list[str]) -> dict:
-    values = {}
-    for pair in pairs:
-        name, mark, value = pair.partition("=")
-        try:
-            values[name] = json.loads(value)
-        except json.JSONDecodeError as error:
-            if not mark or value[:1] in '[{"':
-                raise InputError(f"expected --set NAME=VALUE with a value in JSON, got '{pair}'") from error
-            values[name] = value
-    return values
 
 
 if __name__ == "__main__":

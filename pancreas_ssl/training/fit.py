@@ -18,16 +18,18 @@ from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import make_folder
 from pancreas_ssl.network import SegmentationNetwork
+from pancreas_ssl.processes import any_of, averaged, rank, world
 from pancreas_ssl.training import checkpoint as states
 from pancreas_ssl.training.guides import OUTSIDE, Guides
 from pancreas_ssl.training.held_out import held_out_dice
-from pancreas_ssl.training.launching import StopKey, accelerated
+from pancreas_ssl.training.launching import StopKey, accelerated, agreed_plan, own_device
 from pancreas_ssl.training.learner import Learner
 from pancreas_ssl.training.memory import check_memory, peak_memory
 from pancreas_ssl.training.patches import Patches
 from pancreas_ssl.training.progress import Progress, duration
 from pancreas_ssl.training.recipe import Recipe
-from pancreas_ssl.training.step import moving_average, optimise, segmentation_loss
+from pancreas_ssl.training.segmentation import segmentation_loss
+from pancreas_ssl.training.step import moving_average, optimise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +81,7 @@ def fit(
     progress: bool = True,
     stop_at: int | None = None,
     callback: Callable[[dict], None] | None = None,
+    stopping: Callable[[], bool] | None = None,
     checkpoint_every: int = 0,
     checkpoint_seconds: float = 30.0,
 ) -> Fitted:
@@ -95,8 +98,12 @@ def fit(
         resume: go on from the checkpoint in `out` if there is one.
         stop_at: end after this many steps all the same (the schedule stays that of `recipe.steps`).
         callback: called with each new row of the history.
+        stopping: asked after every step; True ends the training as Ctrl-C does (a button in another thread, say).
         checkpoint_every, checkpoint_seconds: write the state after so many steps (0: not by steps) or seconds; also
             at the end and on Ctrl-C.
+
+    Started by a launcher as one of several processes (`launching`), each takes `recipe.batch` patches of every step;
+    the losses are those of one process with all of these patches, and the first process alone writes and speaks.
 
     Raises:
         InputError: unfit cases, a device that is missing, a forecast beyond the memory, a checkpoint of another
@@ -115,12 +122,12 @@ def fit(
     unlabelled = unlabelled if recipe.unlabelled_weight > 0 else None
     digest = cases_digest([*train, *(unlabelled or ())])
     state = _earlier(out, recipe, digest, resume)
-    where = devices.resolve_device(device)
-    plan = devices.plan(where, state.precision if state else recipe.precision)
+    where = own_device(devices.resolve_device(device))
+    plan = agreed_plan(where, state.precision if state else recipe.precision)
     channels_last = state.channels_last if state else plan.channels_last
     volumes = sum(case.image.nbytes + case.label.nbytes for case in train) if where.type == "cuda" else 0
     needed = check_memory(recipe, where, volumes, plan.precision)
-    if progress:
+    if progress and rank() == 0:
         words = devices.describe(where, state.precision if state else recipe.precision)
         print(f"{words}; memory needed: about {needed}", flush=True)
 
@@ -173,15 +180,20 @@ def fit(
                 )
                 states.save_checkpoint(out, now)
 
+        def asked() -> bool:  # several processes must stop in the same step; asking them all the time costs
+            due = world() == 1 or step % LOG_EVERY == 0
+            return due and any_of(stop.pressed or bool(stopping and stopping()), where)
+
         with StopKey() as stop, Progress(recipe.steps, step, progress and main) as bar:
-            while step < last and not stop.pressed:
+            while step < last and not (stopped := asked()):
                 first = accelerator.process_index * recipe.batch
                 if guides is not None and guides.due(step):
                     guides.refresh(ema.module, where, plan.precision)
                 active = guides is not None and step >= recipe.first_module_step
                 batch = patches(step, first, guides.maps if active else None, OUTSIDE if active else ())
                 more = others(step, first) if others else None
-                losses.append(optimise(accelerator, model, optimiser, loss_of, batch, recipe, step, more))
+                terms = optimise(accelerator, model, optimiser, loss_of, batch, recipe, step, more)
+                losses.append(averaged(terms))
                 ema.update_parameters(accelerator.unwrap_model(model).network)
                 step += 1
                 measure = step == last or recipe.evaluate_every and step % recipe.evaluate_every == 0
@@ -201,7 +213,7 @@ def fit(
                 if due or step == last or time.perf_counter() - saved > checkpoint_seconds:
                     write()
                     saved = time.perf_counter()
-            if stop.pressed and step < last:
+            if step < last and stopped:
                 write()
                 raise RunError(_interrupted(out, step, recipe.steps))
         learner = accelerator.unwrap_model(model, keep_fp32_wrapper=False)

@@ -1,5 +1,12 @@
 """One training in one process or in many: the accelerator, and a stop key that waits for the end of a step.
 
+    pancreas-ssl train --arm dual --out runs/dual                                           one process
+    torchrun --nproc-per-node 2 -m pancreas_ssl train --arm dual --out runs/dual            two, on one machine
+    accelerate launch --multi_gpu --num_processes 2 -m pancreas_ssl train ...               the same by accelerate
+
+(`accelerate launch --cpu` starts a single process, whatever number it is given, unless MPI is there; torchrun starts
+processes on processors and on cards alike.)
+
 Hugging Face accelerate carries device, precision and processes. It keeps device and precision in singletons, so that a
 second training in the same kernel would silently run with those of the first, and `notebook_launcher` refuses to
 start once they exist. A training that owns its process therefore forgets them before and after; under
@@ -9,15 +16,40 @@ start once they exist. A training that owns its process therefore forgets them b
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, patch_environment
 
-__all__ = ["StopKey", "accelerated"]
+from pancreas_ssl import devices
+from pancreas_ssl.errors import RunError
+from pancreas_ssl.processes import agreed, rank
+
+__all__ = ["StopKey", "accelerated", "agreed_plan", "launched", "own_device"]
+
+GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting", "NCCL")
+
+
+def launched() -> bool:
+    """Whether a launcher (torchrun, accelerate) started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def own_device(device: torch.device) -> torch.device:
+    """The device of this process: `device`, or where several were launched, the card that the launcher meant for it.
+
+    The processes find each other here, so that they can agree on everything that follows.
+    """
+    return PartialState(cpu=device.type == "cpu").device if launched() else device
+
+
+def agreed_plan(device: torch.device, precision: str) -> devices.Plan:
+    """Precision and layout; of several processes the first one probes, and all do as it says."""
+    return agreed(devices.plan(device, precision) if rank() == 0 else None)
 
 
 @contextmanager
@@ -28,33 +60,50 @@ def accelerated(device: torch.device, precision: str, unused: bool = False) -> I
 
     Args:
         unused: some steps leave some weights without a gradient; several processes must be told so beforehand.
+
+    Raises:
+        RunError: another process is gone.
     """
-    launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    environment = {} if launched else {"accelerate_torch_device": str(device)}
-    if not launched:
-        AcceleratorState._reset_state(reset_partial_state=True)
+    several = launched()
+    environment = {} if several else {"accelerate_torch_device": str(device)}
+    AcceleratorState._reset_state(reset_partial_state=not several)
     mixed = "bf16" if precision == "bf16" else "no"
+    if several:  # torch is surprised that a 1x1x1 kernel has two kinds of strides, which mean the same
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     with patch_environment(**environment):
         processes = [DistributedDataParallelKwargs(find_unused_parameters=True)] if unused else []
         accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed, kwargs_handlers=processes)
     try:
         yield accelerator
+    except RuntimeError as error:
+        if several and any(words in str(error) for words in GONE):
+            raise RunError(
+                "another process of this training has ended or cannot be reached; see what it said, then go on from "
+                "the last checkpoint with --resume"
+            ) from error
+        raise
     finally:
         accelerator.free_memory()
-        if not launched:
-            AcceleratorState._reset_state(reset_partial_state=True)
+        AcceleratorState._reset_state(reset_partial_state=not several)
 
 
 class StopKey:
-    """While the context is open, Ctrl-C (or a polite `kill`) only sets `pressed`; a second one stops at once.
+    """While the context is open, Ctrl-C (or a polite `kill`) only sets `pressed`; the same one again stops at once.
+
+    Both may come for one press: a launcher answers a Ctrl-C, which its processes have heard too, with a `kill`.
 
     A step that was interrupted midway would leave half-updated weights; so the loop ends its step and writes a
     checkpoint first. Outside the main thread signals cannot be caught, and none is.
     """
 
     def __init__(self):
-        self.pressed = False
+        self._heard: set[int] = set()
         self._before: dict = {}
+
+    @property
+    def pressed(self) -> bool:
+        """Whether the training was asked to stop."""
+        return bool(self._heard)
 
     def __enter__(self) -> "StopKey":
         if threading.current_thread() is threading.main_thread():
@@ -66,7 +115,7 @@ class StopKey:
         for name, handler in self._before.items():
             signal.signal(name, handler)
 
-    def _press(self, *_) -> None:
-        if self.pressed:
+    def _press(self, number: int, _frame) -> None:
+        if number in self._heard:
             raise KeyboardInterrupt
-        self.pressed = True
+        self._heard.add(number)

@@ -27,7 +27,7 @@ class Outputs:
     logits: Float[Tensor, "B classes phases X2 Y2 Z2"]
     organs: Float[Tensor, "B organs X2 Y2 Z2"] | None = None
     nonsense: Float[Tensor, "B 1 X2 Y2 Z2"] | None = None
-    restored: Float[Tensor, "R 1 X Y Z"] | None = None  # of the last images of the pass
+    restored: Float[Tensor, "R 1 X Y Z"] | None = None  # of the images that were asked for
     contrast: ContrastTerms | None = None
 
 
@@ -72,7 +72,7 @@ class Learner(nn.Module):
         style: MixStyleDraw | None = None,
         guide: Guide | None = None,
         rng: np.random.Generator | None = None,
-        corrupted: int = 0,
+        restore: Sequence[int] = (),
     ) -> Outputs:
         """Logits at the given sub-voxel positions, and what the auxiliary heads say.
 
@@ -80,7 +80,7 @@ class Learner(nn.Module):
             style: mixes the statistics of the first two levels' features between the patches of the batch.
             guide, rng: regions of the first images, and the generator that draws the voxels to be contrasted there;
                 without them there is no contrast in this pass.
-            corrupted: how many images at the end are to be restored.
+            restore: numbers of the images that are to be restored.
         """
 
         def mix(x: Tensor, level: int) -> Tensor:
@@ -89,8 +89,8 @@ class Learner(nn.Module):
         outputs = self.network.encode(images, mix if style is not None else None)
         features = self.network.decode(outputs)
         restored = contrast = None
-        if corrupted and self.network.restorer is not None:
-            restored = self.network.restore([output[-corrupted:] for output in outputs])
+        if len(restore) and self.network.restorer is not None:
+            restored = self.network.restore([output[list(restore)] for output in outputs])
         if guide is not None and self.contrast is not None:
             contrast = self.contrast(
                 features[: len(guide.regions)],

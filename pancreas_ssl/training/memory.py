@@ -4,6 +4,7 @@ One step is walked through on torch's *meta* device, where tensors have shapes b
 backward pass will need is counted, without any memory or time to speak of.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -57,7 +58,7 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
         0.4 GiB (activations 0.3 GiB, ...)
     """
     samples = recipe.batch * recipe.views * (2 if recipe.unlabelled_weight > 0 else 1)
-    samples += recipe.n_corrupted
+    restored = math.ceil(recipe.corrupted_share * recipe.batch)
     with torch.device("meta"):
         learner = Learner(recipe)
         image = torch.zeros(samples, 1, *recipe.patch)
@@ -71,7 +72,7 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        outputs = learner(image, phases=list(range(recipe.phases)), corrupted=recipe.n_corrupted)
+        outputs = learner(image, phases=list(range(recipe.phases)), restore=range(restored))
         for logits in (outputs.logits, outputs.organs, outputs.restored):
             if logits is not None:
                 torch.logsumexp(logits, 1).mean()

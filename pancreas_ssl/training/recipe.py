@@ -77,8 +77,9 @@ class Recipe:
     temperature: float = 0.1  # of its softmax over cosines
     restoration_weight: float = 0.0  # share of the local-image restoration
     restoration: str = "guided"  # where the image is corrupted; see pancreas_ssl.restoration.KINDS
-    corrupted_weight: float = 0.0  # share of the segmentation of the corrupted patches
-    corrupted_share: float = 0.5  # share of a step's patches that are corrupted, rounded up
+    corrupted_share: float = 0.0  # share of the patches that are corrupted, and segmented in that state
+    box: tuple[float, float] = (15.0, 60.0)  # mm, range of the sides of a corrupted box
+    coverage: tuple[float, float] = (0.5, 0.9)  # range of the share of the uncertain region that is corrupted
     module_start: float = 0.2  # share of the steps before the modules begin
     module_ramp: float = 0.2  # share of the steps over which they rise to their full weights
     teacher_every: int = 400  # steps between two looks of the moving average at all training cases
@@ -92,7 +93,7 @@ class Recipe:
     evaluate_every: int = 0  # steps between looks at held-out cases; 0 = at the end only
 
     def __post_init__(self):
-        for name in ("window", "patch", "channels"):
+        for name in ("window", "patch", "channels", "box", "coverage"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         stride = 2 ** len(self.channels)
         _require(len(self.patch) == 3, "patch with three sizes", self.patch)
@@ -127,6 +128,11 @@ class Recipe:
                 f"{name} out of {', '.join(KINDS[name])}",
                 getattr(self, name),
             )
+        fine = self.corrupted_share > 0 or self.restoration_weight == 0
+        _require(fine, "recipe with a corrupted_share above 0 where restoration_weight is above 0", "none")
+        for name, least, most in (("box", 0, math.inf), ("coverage", 0, 1)):
+            low, high = getattr(self, name) if len(getattr(self, name)) == 2 else (1, 0)
+            _require(least < low <= high <= most, f"{name} (low, high) above 0", getattr(self, name))
         _require(self.temperature > 0, "temperature above 0", self.temperature)
         _require(self.rim > 0, "rim above 0 mm", self.rim)
         _require(self.teacher_every >= 1, "teacher_every of at least 1 step", self.teacher_every)
@@ -145,7 +151,6 @@ class Recipe:
             "nonsense_weight",
             "contrast_weight",
             "restoration_weight",
-            "corrupted_weight",
             "seed",
             "evaluate_every",
         ):
@@ -169,13 +174,19 @@ class Recipe:
 
     @property
     def corrupts(self) -> bool:
-        """Whether some patches are corrupted and passed through the network once more."""
-        return self.restoration_weight > 0 or self.corrupted_weight > 0
+        """Whether some patches are corrupted before the network sees them."""
+        return self.corrupted_share > 0
 
-    @property
-    def n_corrupted(self) -> int:
-        """How many patches of a step are corrupted; at least one where any is."""
-        return max(1, math.ceil(self.corrupted_share * self.batch)) if self.corrupts else 0
+    def corrupted_at(self, step: int, sample: int) -> bool:
+        """Whether it is this sample's turn to be corrupted in this step: evenly spread, whatever the batch.
+
+        Example:
+            >>> half = Recipe(corrupted_share=0.5)
+            >>> [half.corrupted_at(0, sample) for sample in range(4)], half.corrupted_at(1, 0)
+            ([False, True, False, True], True)
+        """
+        turn = step + sample
+        return math.floor((turn + 1) * self.corrupted_share) > math.floor(turn * self.corrupted_share)
 
     @property
     def guided(self) -> bool:

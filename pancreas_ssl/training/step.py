@@ -69,8 +69,9 @@ def losses_of(
     """The terms of the loss, each already weighted; what is trained is their sum.
 
     All views, of patches with labels and without, go through the network in one pass (InstanceNorm keeps the samples
-    apart). The loss looks at `recipe.phases` of the 8 sub-voxel positions, drawn anew in every step by a generator
-    keyed by (seed, step); dropout, where there is any, is seeded by the same.
+    apart). A corrupted patch takes the place of the intact one: it is segmented, contrasted and restored in the same
+    pass, and no step costs a second one. The loss looks at `recipe.phases` of the 8 sub-voxel positions, drawn anew in
+    every step by a generator keyed by (seed, step); dropout, where there is any, is seeded by the same.
     """
     rng = keyed(recipe.seed, step, SHARED)
     phases = sorted(rng.permutation(PHASES)[: recipe.phases].tolist())
@@ -78,11 +79,11 @@ def losses_of(
         torch.manual_seed(int(rng.integers(2**62)))
     views, labelled = len(batch.views), len(batch.labels)
     groups = [batch.views] + ([unlabelled.views] if unlabelled is not None else [])
-    images = [torch.cat(group) for group in zip(*groups, strict=True)]  # view by view
+    images = torch.cat([torch.cat(group) for group in zip(*groups, strict=True)])  # view by view
     guide = guide_of(batch, recipe, step) if batch.maps is not None else None
-    task = restoration_task(batch, guide, recipe, step) if guide is not None and recipe.corrupts else None
-    n_corrupted = len(task.corrupted) if task is not None else 0
-    images = torch.cat([*images, task.corrupted] if task is not None else images)
+    task = restoration_task(batch, guide, recipe, step) if guide is not None else None
+    if task is not None:
+        images[task.samples] = task.corrupted
     style = draw_mixstyle(rng, len(images), probability=recipe.mixstyle) if recipe.mixstyle > 0 else None
     outputs = model(
         images,
@@ -90,12 +91,10 @@ def losses_of(
         style=style,
         guide=guide,
         rng=keyed(recipe.seed, step, CONTRAST, batch.first),
-        corrupted=n_corrupted,
+        restore=task.samples if task is not None else (),
     )
 
-    plain = len(images) - n_corrupted
-    logits = outputs.logits.flatten(2, 3)
-    seen = logits[:plain].unflatten(0, (views, -1))
+    seen = outputs.logits.flatten(2, 3).unflatten(0, (views, -1))
     target = space_to_depth(batch.labels)[:, None, phases].flatten(2, 3)
     terms = {"segmentation": segmentation(seen[:, :labelled].flatten(0, 1), target.repeat(views, 1, 1, 1, 1))}
     if recipe.consistency_weight > 0:
@@ -103,7 +102,7 @@ def losses_of(
     if unlabelled is not None:
         terms["unlabelled"] = recipe.unlabelled_weight * consistency(seen[:, labelled:])
     if outputs.organs is not None:
-        organs = outputs.organs[:plain].unflatten(0, (views, -1))[:, :labelled].flatten(0, 1)
+        organs = outputs.organs.unflatten(0, (views, -1))[:, :labelled].flatten(0, 1)
         named = batch.organs[:, 0, ::2, ::2, ::2].repeat(views, 1, 1, 1)
         terms["organs"] = recipe.organs_weight * F.cross_entropy(organs.float(), named)
     if outputs.nonsense is not None:
@@ -119,31 +118,34 @@ def losses_of(
     if outputs.restored is not None:
         lost = restoration_loss(outputs.restored, task.target, task.mask)
         terms["restoration"] = ramp * recipe.restoration_weight * lost
-    if task is not None and recipe.corrupted_weight > 0:
-        terms["corrupted"] = (
-            ramp * recipe.corrupted_weight * segmentation(logits[plain:], target[:n_corrupted])
-        )
     return terms
 
 
 @dataclass(frozen=True)
 class RestorationTask:
-    """The first patches of a batch, corrupted; what they were; and where they differ."""
+    """Some patches of a batch, corrupted; what they were; and where they differ."""
 
+    samples: list[int]  # their places in the batch
     corrupted: Float[Tensor, "R 1 x y z"]
     target: Float[Tensor, "R 1 x y z"]  # before corruption and before the appearance was varied
     mask: Bool[Tensor, "R 1 x y z"]
 
 
-def restoration_task(batch: Batch, guide: Guide, recipe: Recipe, step: int) -> RestorationTask:
-    """Corrupt a share of the batch's first view, at least one patch; keyed by seed, step and sample."""
-    n = recipe.n_corrupted
-    rngs = [keyed(recipe.seed, step, CORRUPTION, batch.first + k) for k in range(n)]
+def restoration_task(batch: Batch, guide: Guide, recipe: Recipe, step: int) -> RestorationTask | None:
+    """Corrupt the patches of the first view whose turn it is; keyed by seed, step and sample. None: nobody's turn.
+
+    With a share of one half it is every second patch's turn, in the next step the others', and so on: which patches
+    these are depends on their number in the step over all processes, never on the number of processes.
+    """
+    samples = [k for k in range(len(batch.labels)) if recipe.corrupted_at(step, batch.first + k)]
+    if not samples:
+        return None
+    rngs = [keyed(recipe.seed, step, CORRUPTION, batch.first + k) for k in samples]
     corrupted, mask = corrupt_batch(
-        batch.views[0][:n], guide.uncertainty[:n], guide.regions[:n], rngs, recipe.restoration,
-        spacing_mm=recipe.spacing,
+        batch.views[0][samples], guide.uncertainty[samples], guide.regions[samples], rngs, recipe.restoration,
+        spacing_mm=recipe.spacing, side_mm=recipe.box, coverage=recipe.coverage,
     )  # fmt: skip
-    return RestorationTask(corrupted, batch.clean[:n], mask)
+    return RestorationTask(samples, corrupted, batch.clean[samples], mask)
 
 
 def optimise(

@@ -46,7 +46,7 @@ def run() -> list[dict]:
         others = Patches(patients, recipe, device, labelled=False) if recipe.unlabelled_weight else None
         how = model, optimiser, Patches(patients, recipe, device), others, segmentation_loss(recipe)
         prepared[name] = recipe, *how
-        sizes[name] = recipe.views * recipe.batch * (2 if others else 1) + recipe.n_corrupted
+        sizes[name] = recipe.views * recipe.batch * (2 if others else 1)
     step = 0
     for turn in range(ROUNDS + 1):  # the first warms up
         for name, (recipe, model, optimiser, patches, others, loss_of) in prepared.items():

@@ -1,4 +1,4 @@
-"""Prototypes: moving averages by hand, k-means, a state that comes back, equal in all processes."""
+"""Prototypes: moving averages by hand, k-means, a state that comes back. (Several processes: tests/training.)"""
 
 import numpy as np
 import pytest
@@ -94,27 +94,3 @@ def test_the_module_learns_on_features_that_can_be_separated(kind):
 def test_an_unknown_kind_gets_a_sentence():
     with pytest.raises(InputError, match="expected a kind out of guided, plain, random"):
         GlobalContrast("sideways", 4)
-
-
-def _one_of_two(rank: int, place: str, folder: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=2)
-    prototypes = Prototypes(8, queue=64, every=2)
-    for step in range(4):
-        z, draw, _ = random_case(step, n=41)
-        mine = slice(0, 17) if rank == 0 else slice(17, None)  # of unequal sizes
-        prototypes.update(z[mine], drawn(draw.regions[mine], draw.uncertainty[mine]))
-    torch.save(prototypes.state_dict(), f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
-def test_two_processes_hold_the_prototypes_of_one(tmp_path):
-    torch.multiprocessing.spawn(_one_of_two, (str(tmp_path / "meet"), str(tmp_path)), nprocs=2)
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    alone = Prototypes(8, queue=64, every=2)
-    for step in range(4):
-        z, draw, _ = random_case(step, n=41)
-        alone.update(z, draw)
-    for name, value in alone.state_dict().items():
-        assert torch.equal(first[name], second[name]), name
-        torch.testing.assert_close(first[name], value, msg=name)

@@ -15,6 +15,8 @@ from pancreas_ssl.restoration import (
     place_everywhere,
     place_guided,
 )
+from pancreas_ssl.restoration.placement import COVERAGE, SIDE_MM
+from pancreas_ssl.training.recipe import Recipe
 from tests.restoration.helpers import SHAPE, drawn, image, rim, share
 
 FULL = Corruption("inpaint", 1.0, {"seed": 0, "grey": 1.0})
@@ -35,8 +37,9 @@ def test_one_box_by_hand():
 def test_coverage_lies_within_its_limits():
     _, region, _ = rim()
     shares = [share(guided(seed).mask, region) for seed in range(60)]
-    assert min(shares) >= 0.3 and max(shares) <= 0.6
-    assert 0.43 < np.mean(shares) < 0.53  # 0.45 drawn, and what the last box adds
+    assert min(shares) >= COVERAGE[0] and max(shares) <= COVERAGE[1]
+    assert 0.7 < np.mean(shares) < 0.87  # 0.7 drawn, and what the last box, often a large one, adds
+    assert (Recipe().box, Recipe().coverage) == (SIDE_MM, COVERAGE)  # as in training
     tight = [share(guided(seed, coverage=(0.5, 0.5)).mask, region) for seed in range(10)]
     assert max(abs(np.array(tight) - 0.5)) <= 1 / int(region.sum())
     assert share(guided(coverage=(1.0, 1.0), max_boxes=10_000).mask, region) == 1
@@ -67,8 +70,9 @@ def test_sides_are_drawn_in_millimetres():
     sides = []
     for seed in range(30):
         placement = place_guided(
-            wide.float(), wide, np.random.default_rng(seed), spacing_mm=(1.5, 3.0, 6.0), coverage=(0.05, 0.6)
-        )
+            wide.float(), wide, np.random.default_rng(seed), spacing_mm=(1.5, 3.0, 6.0), side_mm=(9.0, 24.0),
+            coverage=(0.05, 0.6),
+        )  # fmt: skip
         sides += [np.subtract(box.high, box.low) for box in placement.boxes]
     longest, typical = np.max(sides, 0), np.median(sides, 0)
     assert longest.tolist() == [16, 8, 4] and typical.tolist() == pytest.approx([11, 5.5, 2.5], abs=1)
@@ -118,7 +122,7 @@ def test_only_the_mask_changes_and_every_corruption_sees_the_untouched_image():
 
 
 def test_families_and_strength_are_passed_on():
-    boxes = guided(families=("noise", "inpaint"), strength=0.7).boxes
+    boxes = guided(families=("noise", "inpaint"), strength=0.7, side_mm=(9.0, 24.0)).boxes
     assert {box.corruption.family for box in boxes} == {"noise", "inpaint"}
     assert {box.corruption.strength for box in boxes} == {0.7}
 
@@ -135,7 +139,9 @@ def test_an_empty_region_gives_no_boxes():
 def test_a_tiny_region_gets_one_voxel_of_it(voxels):
     region = torch.zeros(SHAPE, dtype=torch.bool)
     region[0, 0, :voxels] = True
-    placement = place_guided(torch.zeros(SHAPE), region, np.random.default_rng(0), dilate=0)
+    placement = place_guided(
+        torch.zeros(SHAPE), region, np.random.default_rng(0), dilate=0, coverage=(0.3, 0.6)
+    )
     assert placement.mask[0][region].sum() == 1
 
 

@@ -44,7 +44,7 @@ def tiny(folder=None, every: int = 1, resume: bool = False, **more) -> Fitted:
 if __name__ == "__main__":
     # One process imports everything, then forks a training for each folder that it is told, and says how it ended.
     torch.set_num_threads(1)
-    segmentation_loss(RECIPE)  # imports monai
+    segmentation_loss(RECIPE)(torch.zeros(1, 2, 2, 2, 2), torch.zeros(1, 1, 2, 2, 2).long())  # imports monai
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()

@@ -17,6 +17,7 @@ import torch
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.training import Recipe, fit
 from pancreas_ssl.training.checkpoint import checkpoint_file
+from pancreas_ssl.training.launching import StopKey
 from tests.training.helpers import RECIPE, ball, tiny
 
 SCRIPT = Path(__file__).with_name("helpers.py")
@@ -160,6 +161,24 @@ def test_ctrl_c_ends_the_step_writes_a_checkpoint_and_says_how_to_go_on(tmp_path
     assert torch.load(checkpoint_file(tmp_path), weights_only=True)["step"] == 20
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert same(tiny(tmp_path, resume=True), uninterrupted)
+
+
+def test_asked_to_stop_from_elsewhere_it_ends_the_step_and_can_go_on(tmp_path, uninterrupted):
+    seen = []
+    with pytest.raises(RunError, match="interrupted at step 20 of 60.*--resume"):
+        tiny(tmp_path, every=0, callback=seen.append, stopping=lambda: len(seen) == 2)
+    assert torch.load(checkpoint_file(tmp_path), weights_only=True)["step"] == 20
+    assert same(tiny(tmp_path, resume=True, stopping=lambda: False), uninterrupted)
+
+
+def test_a_kill_after_ctrl_c_is_the_same_wish_and_a_second_ctrl_c_another():
+    with StopKey() as stop:
+        assert not stop.pressed
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)  # so torchrun answers a Ctrl-C that all processes have heard
+        assert stop.pressed
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_interrupted_without_a_folder_it_says_that_nothing_was_kept():

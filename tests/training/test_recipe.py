@@ -48,6 +48,9 @@ def test_an_unknown_field_is_named_with_the_known_ones():
         dict(unlabelled_weight=0.5, views=1),
         dict(mixstyle=1.5),
         dict(organs_weight=-0.1),
+        dict(restoration_weight=0.3, corrupted_share=0.0),
+        dict(box=(60.0, 15.0)),
+        dict(coverage=(0.5, 1.1)),
     ],
 )
 def test_unfit_values_get_a_sentence(wrong):

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.network import space_to_depth
 from pancreas_ssl.training import fit
 from pancreas_ssl.training.arms import ARMS, with_arm
-from pancreas_ssl.training.guides import OUTSIDE, Guides
+from pancreas_ssl.training.guides import OUTSIDE, Guides, guide_of
 from pancreas_ssl.training.learner import Learner
 from pancreas_ssl.training.patches import Patches
-from pancreas_ssl.training.step import consistency, losses_of, segmentation_loss
+from pancreas_ssl.training.step import consistency, losses_of, restoration_task, segmentation_loss
 from tests.training.helpers import RECIPE, ball
 
 
@@ -69,11 +70,41 @@ def test_each_arm_has_its_terms_and_a_gradient_for_every_weight(arm):
     if recipe.contrast_weight:
         expected[arm] = {"contrast"}
     if recipe.restoration_weight:
-        expected[arm] = expected.get(arm, set()) | {"restoration", "corrupted"}
+        expected[arm] = expected.get(arm, set()) | {"restoration"}
     assert set(terms) == {"segmentation"} | expected.get(arm, set())
     assert all(term.isfinite() and term >= 0 for term in terms.values())
     sum(terms.values()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in learner.parameters())
+
+
+@pytest.mark.parametrize(("share", "turns"), [(0.5, [1, 3]), (1.0, [0, 1, 2, 3]), (0.25, [3]), (0.0, [])])
+def test_corruption_goes_round_evenly(share, turns):
+    recipe = replace(RECIPE, corrupted_share=share)
+    assert [k for k in range(4) if recipe.corrupted_at(0, k)] == turns
+    every = [recipe.corrupted_at(step, sample) for step in range(40) for sample in range(2)]
+    assert sum(every) == pytest.approx(80 * share, abs=1)
+
+
+def test_a_corrupted_patch_takes_the_place_of_the_intact_one():
+    recipe = replace(with_arm(RECIPE, "restoration"), batch=2, module_start=0.0)
+    maps = Guides(cases(), recipe).maps
+    batch = Patches(cases(), recipe)(1, 0, maps, OUTSIDE)
+    intact = batch.views[0].clone()
+    seen = []
+    learner = Learner(recipe)
+    learner.network.encoder[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    losses_of(learner, batch, None, segmentation_loss(recipe), recipe, 1)
+    (images,) = seen
+    before = space_to_depth(intact)
+    assert images.shape == before.shape  # one pass, no patch more than without the module
+    task = restoration_task(batch, guide_of(batch, recipe, 1), recipe, 1)
+    assert task.samples == [0]  # the other patch had its turn in step 0
+    assert torch.equal(images[1], before[1]) and not torch.equal(images[0], before[0])
+    assert torch.equal(images[0], space_to_depth(task.corrupted)[0])
+    assert torch.equal(batch.views[0], intact)  # the batch itself stays as it was
+    alone = Patches(cases(), replace(recipe, batch=1))(1, 0, maps, OUTSIDE)  # as the first of two processes
+    again = restoration_task(alone, guide_of(alone, recipe, 1), recipe, 1)
+    assert torch.equal(again.mask, task.mask) and torch.allclose(again.corrupted, task.corrupted, atol=1e-5)
 
 
 def test_views_of_one_appearance_give_the_loss_of_one_view():
