@@ -1,0 +1,86 @@
+"""Memory of a training: forecast and measured peak beside each other, and what common machines hold."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.figures.described import Described
+from pancreas_ssl.figures.style import BLACK, GREY, ORANGE, SKY, drawing, new_figure
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["memory_chart"]
+
+
+def memory_chart(
+    table: "DataFrame",
+    machines: Mapping[str, float] | None = None,
+    title: str = "",
+    *,
+    what: str = "training",
+    forecast: str = "forecast (GiB)",
+    measured: str = "measured (GiB)",
+    name: str = "memory",
+) -> Described:
+    """A bar per training for the forecast, a diamond for the measured peak, a dashed line for each machine's memory.
+
+    Args:
+        table: one row per training; where `measured` is missing or NaN there is no diamond.
+        machines: name -> GiB.
+
+    Raises:
+        InputError: no row, a column is missing, or a size is not above 0 (the axis is logarithmic).
+
+    Example:
+        >>> import pandas as pd
+        >>> sizes = pd.DataFrame({"training": ["batch 2"], "forecast (GiB)": [0.5], "measured (GiB)": [0.4]})
+        >>> memory_chart(sizes, {"laptop": 8}, "Memory").name
+        'memory'
+    """
+    machines = dict(machines or {})
+    if table.empty or {what, forecast} - set(table.columns):
+        raise InputError(
+            f"expected rows with the columns {what} and {forecast}, got {list(table.columns)} with {len(table)} rows"
+        )
+    if not (table[forecast] > 0).all() or not all(size > 0 for size in machines.values()):
+        raise InputError("expected sizes above 0 GiB; the axis is logarithmic")
+    found = table[measured] if measured in table else table[forecast] * float("nan")
+    with drawing():
+        figure = new_figure(8.6, 0.42 * len(table) + 1.9)
+        axis = figure.subplots()
+        places = range(len(table))
+        axis.barh(places, table[forecast], height=0.6, color=SKY, label="forecast")
+        known = found.notna().to_numpy()
+        axis.plot(
+            found[known], [y for y in places if known[y]], "D", color=ORANGE, markeredgecolor=BLACK,
+            markersize=8, label="measured", linestyle="none",
+        )  # fmt: skip
+        for y, size in zip(places, table[forecast], strict=True):
+            axis.annotate(
+                f"{size:.2g}", (size, y), (0, 0), textcoords="offset points", ha="right", va="center",
+                fontsize=8, color=BLACK,
+            ).set_position((-4, 0))  # fmt: skip
+        for machine, size in machines.items():
+            axis.axvline(size, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)
+            axis.text(
+                size, -0.62, f" {machine}", rotation=0, va="bottom", ha="center", fontsize=8, color=GREY
+            )
+        everything = [*table[forecast], *found.dropna(), *machines.values()]
+        axis.set_xscale("log")
+        axis.set_xlim(min(everything) / 2, max(everything) * 1.8)
+        axis.set_ylim(len(table) - 0.5, -1.0 if machines else -0.5)
+        axis.set_yticks(places, [str(one) for one in table[what]])
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set(xlabel="GiB at the peak (logarithmic)")
+        axis.set_title(title)
+        axis.grid(axis="x")
+        figure.legend(loc="outside lower center", ncols=2)
+    said = "; ".join(
+        f"{row[what]} {row[forecast]:.2g}" + (f" (measured {size:.2g})" if size == size else "")
+        for (_, row), size in zip(table.iterrows(), found, strict=True)
+    )
+    alt = f"{title or 'Memory'}: forecast peaks in GiB, and measured ones where they were. {said}."
+    if machines:
+        alt += " Lines at " + ", ".join(f"{machine} {size:g}" for machine, size in machines.items()) + " GiB."
+    return Described(figure, alt, table.reset_index(drop=True), name)

@@ -1,0 +1,117 @@
+"""What fits where: the largest batch that a memory holds, and peaks measured beside their forecasts.
+
+    python -m pancreas_ssl.training.sizing cpu < recipes.json
+
+trains a few steps with each recipe, the smallest first, and prints the peak of each as JSON. It is a process of its own
+because a processor tells only the peak of a whole process, which never falls again.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from pancreas_ssl.errors import RunError
+from pancreas_ssl.training.memory import USABLE, forecast
+from pancreas_ssl.training.recipe import Recipe
+
+__all__ = ["largest_batch", "measured_peaks"]
+
+STEPS = 3
+MOST = 4096  # patches in a batch, beyond which nobody asks
+
+
+def largest_batch(recipe: Recipe, memory: float, precision: str = "fp32") -> int:
+    """The most patches a step that the forecast allows in `memory` bytes; 0 where not even one fits.
+
+    A tenth of the memory is left to the system, as in `check_memory`.
+
+    Example:
+        >>> largest_batch(Recipe(), 0)
+        0
+    """
+
+    def fits(batch: int) -> bool:
+        return forecast(_with(recipe, batch=batch), precision=precision).total <= USABLE * memory
+
+    if not fits(1):
+        return 0
+    low, high = 1, 2
+    while high <= MOST and fits(high):
+        low, high = high, 2 * high
+    while high - low > max(1, low // 16):  # to a sixteenth: a forecast is no better
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def measured_peaks(recipes: Sequence[Recipe], device: str = "auto") -> list[int]:
+    """Bytes at the peak of a few training steps with each recipe, beyond what the process held before.
+
+    The image is noise with a ball in it: memory does not mind. The modules begin with the first step.
+
+    Raises:
+        RunError: a training failed, for want of memory perhaps.
+
+    Example:
+        >>> measured_peaks([Recipe(batch=1), Recipe(batch=2)])    # doctest: +SKIP
+        [287309824, 550502400]
+    """
+    order = sorted(range(len(recipes)), key=lambda k: forecast(recipes[k]).total)
+    asked = json.dumps([recipes[k].to_dict() for k in order])
+    command = [sys.executable, "-m", "pancreas_ssl.training.sizing", str(device)]
+    done = subprocess.run(command, input=asked, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it was killed, most often for want of memory"])[-1]
+        raise RunError(
+            f"a training that was to be measured failed: {last}; measure smaller patches or batches"
+        )
+    peaks = dict(zip(order, json.loads(done.stdout.splitlines()[-1]), strict=True))
+    return [peaks[k] for k in range(len(recipes))]
+
+
+def _with(recipe: Recipe, **changes) -> Recipe:
+    return Recipe.from_dict(recipe.to_dict() | changes)
+
+
+def _measure(recipes: Sequence[Recipe], device: str) -> list[int]:
+    import psutil
+
+    from pancreas_ssl import devices
+    from pancreas_ssl.training.fit import fit
+    from pancreas_ssl.training.memory import peak_memory
+
+    where = devices.resolve_device(device)
+    how = {"device": where, "progress": False}
+    small = _with(recipes[0], patch=[2 ** len(recipes[0].channels)] * 3, batch=1, steps=1)
+    fit(small, [_ball(small)], **how)  # libraries are loaded, kernels are made
+    peaks = []
+    for recipe in recipes:
+        if where.type == "cuda":
+            import torch
+
+            torch.cuda.reset_peak_memory_stats(where)
+            before = torch.cuda.memory_allocated(where)
+        elif not peaks:
+            before = psutil.Process().memory_info().rss
+        fit(_with(recipe, steps=STEPS, module_start=0.0), [_ball(recipe)], **how)
+        peaks.append(peak_memory(where) - before)
+    return peaks
+
+
+def _ball(recipe: Recipe):
+    """A case a little larger than a patch."""
+    import numpy as np
+
+    from pancreas_ssl.data.preprocessing import Prepared
+
+    shape = tuple(int(1.3 * size) for size in recipe.patch)
+    away = np.linalg.norm(np.indices(shape).T - np.asarray(shape) / 2, axis=-1).T
+    label = (away < min(shape) / 4).astype(np.uint8)
+    image = (0.6 * label - 0.3 + np.random.default_rng(0).normal(0, 0.1, shape)).astype(np.float32)
+    affine = np.diag([recipe.spacing] * 3 + [1.0])
+    return Prepared("ball", "sizing", image[None], label[None], (recipe.spacing,) * 3, affine, recipe.window)
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure([Recipe.from_dict(one) for one in json.load(sys.stdin)], sys.argv[1])))
