@@ -42,9 +42,9 @@ def changed_source(base: str | Source, other: str | Source, *respects: str) -> S
         InputError: an unknown source or respect.
 
     Example:
-        >>> mixed = changed_source("A", "X", "noise")
+        >>> mixed = changed_source("A", "W", "noise")
         >>> mixed.noise_sd, mixed.kernel
-        (16.0, 'medium')
+        (12.0, 'medium')
     """
     base, other = find_source(base), find_source(other)
     fields, traits = {}, base.traits
