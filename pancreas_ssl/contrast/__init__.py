@@ -13,6 +13,7 @@ compared, with what, and by which formula are choices of this toolkit. The regio
     feature_maps  features and cosines of a whole scan, from the image alone
     inspect       features of voxels named by region, trained prototypes, principal axes
     alone         a projection trained on features that stay as they are, in seconds
+    voting        the prototypes have a say in a prediction
     circle        the same loss on twenty points in two dimensions, to be seen
 """
 
@@ -49,6 +50,7 @@ from pancreas_ssl.contrast.sampling import (
     draw_random,
     sample_features,
 )
+from pancreas_ssl.contrast.voting import prototype_vote, with_prototypes
 
 __all__ = [
     "COUNTS",
@@ -79,6 +81,7 @@ __all__ = [
     "polarity",
     "principal_axes",
     "project_map",
+    "prototype_vote",
     "push_shares",
     "region_table",
     "report",
@@ -88,4 +91,5 @@ __all__ = [
     "spherical_k_means",
     "train_projection",
     "trained_contrast",
+    "with_prototypes",
 ]

@@ -134,6 +134,7 @@ def _training_cases(cell: Cell, recipe, use: str, organs: bool = False) -> list:
 
 def _measure(cell: Cell, folder: Path, device: str, stopping) -> None:
     """Append a row for every patient that has none yet, source by source, in the card's order."""
+    from pancreas_ssl.contrast.voting import with_prototypes
     from pancreas_ssl.data.preprocessing import prepare_case
     from pancreas_ssl.inference import load_weights
 
@@ -146,7 +147,9 @@ def _measure(cell: Cell, folder: Path, device: str, stopping) -> None:
                 continue
             if stopping():
                 raise Stopped
-            model = model or load_weights(folder / "weights.safetensors")
+            model = model or with_prototypes(
+                load_weights(folder / "weights.safetensors"), cell.recipe["prototype_weight"]
+            )
             prepared = prepare_case(case, spacing=cell.recipe["spacing"], window=cell.recipe["window"])
             row = {"arm": cell.arm, "seed": cell.seed, "source": case.source, "case": case.id}
             append_row(path, row | _metrics(model, prepared, device, cell.recipe["precision"]))

@@ -42,7 +42,7 @@ ARMS: dict[str, Arm] = {
 }
 
 
-_CONTRAST = {"contrast_weight": 0.05}
+_CONTRAST = {"contrast_weight": 0.05, "prototype_weight": 1.0}
 _CORRUPTION = {"corrupted_share": 0.5}
 _RESTORATION = {"restoration_weight": 0.3} | _CORRUPTION
 ARMS |= {
@@ -51,7 +51,9 @@ ARMS |= {
     "dual": Arm("both modules", _CONTRAST | _RESTORATION),
     "corruption": Arm("a control: corrupted patches are segmented, and nothing is restored", _CORRUPTION),
     "contrast-random": Arm("a control: contrast on random voxels", _CONTRAST | {"contrast": "random"}),
-    "contrast-plain": Arm("pixel contrast without guidance", _CONTRAST | {"contrast": "plain"}),
+    "contrast-plain": Arm(
+        "pixel contrast without guidance or prototypes", {"contrast_weight": 0.05, "contrast": "plain"}
+    ),
     "restoration-random": Arm(
         "a control: restoration in random boxes of equal volume", _RESTORATION | {"restoration": "random"}
     ),

@@ -75,6 +75,7 @@ class Recipe:
     contrast_weight: float = 0.0  # share of the global-feature contrast
     contrast: str = "guided"  # which voxels it compares; see pancreas_ssl.contrast.KINDS
     temperature: float = 0.1  # of its softmax over cosines
+    prototype_weight: float = 0.0  # of its prototypes' vote when a study predicts; no training sees it
     restoration_weight: float = 0.0  # share of the local-image restoration
     restoration: str = "guided"  # where the image is corrupted; see pancreas_ssl.restoration.KINDS
     corrupted_share: float = 0.0  # share of the patches that are corrupted, and segmented in that state
@@ -128,6 +129,8 @@ class Recipe:
                 f"{name} out of {', '.join(KINDS[name])}",
                 getattr(self, name),
             )
+        fine = self.contrast_weight > 0 or self.prototype_weight == 0
+        _require(fine, "recipe with a contrast_weight above 0 where prototype_weight is above 0", "none")
         fine = self.corrupted_share > 0 or self.restoration_weight == 0
         _require(fine, "recipe with a corrupted_share above 0 where restoration_weight is above 0", "none")
         for name, least, most in (("box", 0, math.inf), ("coverage", 0, 1)):
@@ -150,6 +153,7 @@ class Recipe:
             "unlabelled_weight",
             "nonsense_weight",
             "contrast_weight",
+            "prototype_weight",
             "restoration_weight",
             "seed",
             "evaluate_every",

@@ -49,6 +49,7 @@ def test_an_unknown_field_is_named_with_the_known_ones():
         dict(mixstyle=1.5),
         dict(organs_weight=-0.1),
         dict(restoration_weight=0.3, corrupted_share=0.0),
+        dict(prototype_weight=1.0),
         dict(box=(60.0, 15.0)),
         dict(coverage=(0.5, 1.1)),
     ],
