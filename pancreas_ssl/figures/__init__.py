@@ -13,10 +13,12 @@ from pancreas_ssl.figures.features import feature_panel, space_panels
 from pancreas_ssl.figures.fields import geometry
 from pancreas_ssl.figures.lines import line_chart
 from pancreas_ssl.figures.maps import map_panel, region_panel
+from pancreas_ssl.figures.memory import memory_chart
 from pancreas_ssl.figures.restoration import box_panel, corruption_grid, restoration_panel
 from pancreas_ssl.figures.sampling import sampling_panel
 from pancreas_ssl.figures.slices import orthogonal_planes, slice_panel, window_strip
 from pancreas_ssl.figures.source_sheet import source_sheet
+from pancreas_ssl.figures.terms import loss_terms
 from pancreas_ssl.figures.worth import measure_chart
 
 __all__ = [
@@ -31,8 +33,10 @@ __all__ = [
     "hu_histograms",
     "interval_chart",
     "line_chart",
+    "loss_terms",
     "map_panel",
     "measure_chart",
+    "memory_chart",
     "orthogonal_planes",
     "region_panel",
     "restoration_panel",

@@ -57,24 +57,23 @@ def memory_chart(
             markersize=8, label="measured", linestyle="none",
         )  # fmt: skip
         for y, size in zip(places, table[forecast], strict=True):
-            axis.annotate(
-                f"{size:.2g}", (size, y), (0, 0), textcoords="offset points", ha="right", va="center",
-                fontsize=8, color=BLACK,
-            ).set_position((-4, 0))  # fmt: skip
+            axis.annotate(f"{size:.2g} ", (size, y), ha="right", va="center", fontsize=8, color=BLACK)
         for machine, size in machines.items():
             axis.axvline(size, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)
+            words = machine.replace(", ", "\n")
             axis.text(
-                size, -0.62, f" {machine}", rotation=0, va="bottom", ha="center", fontsize=8, color=GREY
+                size, -0.55, words, va="bottom", ha="center", fontsize=8, color=GREY, backgroundcolor="white"
             )
         everything = [*table[forecast], *found.dropna(), *machines.values()]
         axis.set_xscale("log")
         axis.set_xlim(min(everything) / 2, max(everything) * 1.8)
-        axis.set_ylim(len(table) - 0.5, -1.0 if machines else -0.5)
+        axis.set_ylim(len(table) - 0.5, -1.5 if machines else -0.5)
         axis.set_yticks(places, [str(one) for one in table[what]])
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.set(xlabel="GiB at the peak (logarithmic)")
         axis.set_title(title)
         axis.grid(axis="x")
+        axis.set_axisbelow(True)
         figure.legend(loc="outside lower center", ncols=2)
     said = "; ".join(
         f"{row[what]} {row[forecast]:.2g}" + (f" (measured {size:.2g})" if size == size else "")

@@ -31,18 +31,15 @@ def largest_batch(recipe: Recipe, memory: float, precision: str = "fp32") -> int
         0
     """
 
-    def fits(batch: int) -> bool:
-        return forecast(_with(recipe, batch=batch), precision=precision).total <= USABLE * memory
+    def needed(batch: int) -> int:
+        return forecast(_with(recipe, batch=batch), precision=precision).total
 
-    if not fits(1):
-        return 0
-    low, high = 1, 2
-    while high <= MOST and fits(high):
-        low, high = high, 2 * high
-    while high - low > max(1, low // 16):  # to a sixteenth: a forecast is no better
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    few, more = needed(2), needed(4)  # the forecast is a line over the batch, so two points tell it
+    each = (more - few) / 2
+    batch = max(0, min(MOST, int((USABLE * memory - (few - 2 * each)) / each)))
+    while batch > 0 and needed(batch) > USABLE * memory:  # it is rounded here and there
+        batch -= 1
+    return batch
 
 
 def measured_peaks(recipes: Sequence[Recipe], device: str = "auto") -> list[int]:
@@ -83,7 +80,9 @@ def _measure(recipes: Sequence[Recipe], device: str) -> list[int]:
 
     where = devices.resolve_device(device)
     how = {"device": where, "progress": False}
-    small = _with(recipes[0], patch=[2 ** len(recipes[0].channels)] * 3, batch=1, steps=1)
+    small = _with(
+        recipes[0], patch=[2 * 2 ** len(recipes[0].channels)] * 3, batch=1, steps=1, module_start=0.0
+    )
     fit(small, [_ball(small)], **how)  # libraries are loaded, kernels are made
     peaks = []
     for recipe in recipes:

@@ -12,35 +12,17 @@ from torch.nn import functional as F
 
 from pancreas_ssl.augmentation import draw_mixstyle
 from pancreas_ssl.network import PHASES, space_to_depth
+from pancreas_ssl.processes import rank, world
 from pancreas_ssl.restoration import corrupt_batch, restoration_loss
 from pancreas_ssl.training.guides import Guide, guide_of
 from pancreas_ssl.training.patches import Batch, keyed
 from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.training.segmentation import segmentation_loss
 
 __all__ = ["consistency", "losses_of", "moving_average", "optimise", "segmentation_loss"]
 
 SHARED = 2**32 - 1  # sample number reserved for the draws that a whole step shares
 CONTRAST, CORRUPTION = 2**32 - 3, 2**32 - 4  # reserved likewise, for the draws of the two modules
-
-
-def segmentation_loss(recipe: Recipe) -> Callable[[Tensor, Tensor], Float[Tensor, ""]]:
-    r"""`dice_weight * (1 - Dice) + cross_entropy_weight * CE`, MONAI's DiceCELoss.
-
-    Dice = (2 \sum p l) / (\sum p + \sum l) over the whole batch and without the background, so that a patch without
-    pancreas adds its false positives and no jump of its own.
-
-    Shapes: logits (B, classes, ...) and labels (B, 1, ...) -> scalar.
-    """
-    from monai.losses import DiceCELoss
-
-    return DiceCELoss(
-        include_background=False,
-        to_onehot_y=True,
-        softmax=True,
-        batch=True,
-        lambda_dice=recipe.dice_weight,
-        lambda_ce=recipe.cross_entropy_weight,
-    )
 
 
 def consistency(logits: Float[Tensor, "V B C *rest"]) -> Float[Tensor, ""]:
@@ -81,7 +63,7 @@ def losses_of(
     groups = [batch.views] + ([unlabelled.views] if unlabelled is not None else [])
     images = torch.cat([torch.cat(group) for group in zip(*groups, strict=True)])  # view by view
     guide = guide_of(batch, recipe, step) if batch.maps is not None else None
-    task = restoration_task(batch, guide, recipe, step) if guide is not None else None
+    task = restoration_task(batch, guide, recipe, step) if guide is not None and recipe.corrupts else None
     if task is not None:
         images[task.samples] = task.corrupted
     style = draw_mixstyle(rng, len(images), probability=recipe.mixstyle) if recipe.mixstyle > 0 else None
@@ -90,7 +72,7 @@ def losses_of(
         phases=phases,
         style=style,
         guide=guide,
-        rng=keyed(recipe.seed, step, CONTRAST, batch.first),
+        rng=keyed(recipe.seed, step, CONTRAST, 0),  # one draw for all processes
         restore=task.samples if task is not None else (),
     )
 
@@ -106,17 +88,18 @@ def losses_of(
         named = batch.organs[:, 0, ::2, ::2, ::2].repeat(views, 1, 1, 1)
         terms["organs"] = recipe.organs_weight * F.cross_entropy(organs.float(), named)
     if outputs.nonsense is not None:
-        noise = torch.randn(
-            outputs.nonsense.shape, generator=torch.Generator().manual_seed(int(rng.integers(2**62)))
-        )
+        generator, n = torch.Generator().manual_seed(int(rng.integers(2**62))), len(outputs.nonsense)
+        noise = torch.randn((world() * n, *outputs.nonsense.shape[1:]), generator=generator)
+        noise = noise[rank() * n :][:n]  # that of this process's patches
         terms["nonsense"] = recipe.nonsense_weight * F.mse_loss(
             outputs.nonsense.float(), noise.to(outputs.nonsense.device)
         )
     ramp = recipe.module_ramp_at(step)
     if outputs.contrast is not None:
         terms["contrast"] = ramp * recipe.contrast_weight * outputs.contrast.loss
-    if outputs.restored is not None:
-        lost = restoration_loss(outputs.restored, task.target, task.mask)
+    if task is not None and recipe.restoration_weight > 0:  # in every process, whoever's turn it is
+        restored = task.corrupted if outputs.restored is None else outputs.restored  # None: both are empty
+        lost = restoration_loss(restored, task.target, task.mask)
         terms["restoration"] = ramp * recipe.restoration_weight * lost
     return terms
 
@@ -131,21 +114,22 @@ class RestorationTask:
     mask: Bool[Tensor, "R 1 x y z"]
 
 
-def restoration_task(batch: Batch, guide: Guide, recipe: Recipe, step: int) -> RestorationTask | None:
-    """Corrupt the patches of the first view whose turn it is; keyed by seed, step and sample. None: nobody's turn.
+def restoration_task(batch: Batch, guide: Guide, recipe: Recipe, step: int) -> RestorationTask:
+    """Corrupt the patches of the first view whose turn it is (there may be none); keyed by seed, step and sample.
 
     With a share of one half it is every second patch's turn, in the next step the others', and so on: which patches
     these are depends on their number in the step over all processes, never on the number of processes.
     """
     samples = [k for k in range(len(batch.labels)) if recipe.corrupted_at(step, batch.first + k)]
+    first, target = batch.views[0][samples], batch.clean[samples]
     if not samples:
-        return None
+        return RestorationTask(samples, first, target, torch.zeros_like(first, dtype=torch.bool))
     rngs = [keyed(recipe.seed, step, CORRUPTION, batch.first + k) for k in samples]
     corrupted, mask = corrupt_batch(
-        batch.views[0][samples], guide.uncertainty[samples], guide.regions[samples], rngs, recipe.restoration,
+        first, guide.uncertainty[samples], guide.regions[samples], rngs, recipe.restoration,
         spacing_mm=recipe.spacing, side_mm=recipe.box, coverage=recipe.coverage,
     )  # fmt: skip
-    return RestorationTask(samples, corrupted, batch.clean[samples], mask)
+    return RestorationTask(samples, corrupted, target, mask)
 
 
 def optimise(

@@ -34,7 +34,8 @@ def launch(
 ) -> None:
     """Run `pancreas-ssl` with these arguments in several processes, and pass on each line as it comes.
 
-    The cores are shared out: every process gets as many threads as there are cores for it, at least one.
+    The cores are shared out: every process gets as many threads as there are cores for it, at least one, and never
+    more than OMP_NUM_THREADS says where that is set.
 
     Args:
         arguments: as in a terminal, `["train", "--arm", "dual", "--out", "runs/two"]`.
@@ -50,8 +51,10 @@ def launch(
     from pancreas_ssl.data.access import cache_dir
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    threads = min(max(1, cores // processes), int(allowed) if allowed.isdigit() else cores)
     environment = os.environ | {
-        "OMP_NUM_THREADS": str(max(1, cores // processes)),
+        "OMP_NUM_THREADS": str(max(1, threads)),
         "PANCREAS_SSL_CACHE": str(cache_dir()),
         "PYTHONUNBUFFERED": "1",
         "TORCH_CPP_LOG_LEVEL": "ERROR",  # else every process warns of what is meant so

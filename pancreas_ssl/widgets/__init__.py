@@ -6,6 +6,7 @@ from pancreas_ssl.widgets.circle import LiveCircle, circle_explorer
 from pancreas_ssl.widgets.features import FeatureSpace, LiveFeatures, feature_explorer, space_of
 from pancreas_ssl.widgets.slices import LiveSlices, slice_viewer
 from pancreas_ssl.widgets.sources import same_patient, source_explorer
+from pancreas_ssl.widgets.training import LiveTraining, WatchedTraining, watch_training
 from pancreas_ssl.widgets.viewer import Viewer, is_live
 from pancreas_ssl.widgets.volumes import view_volume
 
@@ -16,7 +17,9 @@ __all__ = [
     "LiveFeatures",
     "LiveRegions",
     "LiveSlices",
+    "LiveTraining",
     "Viewer",
+    "WatchedTraining",
     "circle_explorer",
     "corruption_playground",
     "feature_explorer",
@@ -28,6 +31,7 @@ __all__ = [
     "source_explorer",
     "space_of",
     "view_volume",
+    "watch_training",
 ]
 
 _LATE = {  # these compute with torch, which is loaded when one of them is asked for

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pancreas_ssl.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
+from pancreas_ssl.figures.terms import term_marks
 
-__all__ = ["LOOKS", "paint_curves", "smoothed"]
+__all__ = ["paint_curves", "smoothed"]
 
-LOOKS = {"loss": BLACK, "segmentation": BLUE, "contrast": VERMILLION, "restoration": GREEN}
-_OTHERS = (ORANGE, PURPLE, SKY, GREY)
 SIZE = (640, 360)  # pixels; painted at twice that and made smaller
 LEFT, RIGHT, TOP, BOTTOM = 58, 132, 16, 40  # margins
 
@@ -67,11 +65,9 @@ def paint_curves(
         x, y = place(step, ticks[0])
         pen.text((x, y + 12), f"{step:.0f}", fill="#444444", font=font, anchor="mt")
     pen.text(((left + wide - right) / 2, tall - 4), "step", fill="#444444", font=font, anchor="mb")
-    looks = dict(LOOKS)
-    others = iter(_OTHERS)
-    ends = []
+    looks, ends = term_marks(shown), []
     for name, points in shown.items():
-        colour = looks.get(name) or next(others, GREY)
+        colour = looks[name].colour
         corners = [place(*point) for point in points]
         if len(corners) > 1:
             pen.line(corners, fill=colour, width=8 if name == "loss" else 5, joint="curve")

@@ -8,33 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.lines import line_chart
+from pancreas_ssl.figures.terms import loss_terms
 from pancreas_ssl.widgets.curves import paint_curves, smoothed
 from pancreas_ssl.widgets.viewer import is_live
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
     from pancreas_ssl.training import Fitted, Recipe
 
-__all__ = ["LiveTraining", "WatchedTraining", "loss_terms", "watch_training"]
+__all__ = ["LiveTraining", "WatchedTraining", "watch_training"]
 
 REDRAW_EVERY = 0.25  # seconds, at most
-
-
-def loss_terms(history: "DataFrame", title: str = "", *, name: str = "loss_terms") -> Described:
-    """The loss and its weighted terms over the steps; the terms add up to the loss.
-
-    Example:
-        >>> import pandas as pd
-        >>> rows = pd.DataFrame({"step": [10, 20], "loss": [2.0, 1.5], "loss_contrast": [0.0, 0.2]})
-        >>> loss_terms(rows, "A training").name
-        'loss_terms'
-    """
-    terms = [column for column in history if column == "loss" or column.startswith("loss_")]
-    table = history.melt(id_vars="step", value_vars=terms, var_name="term", value_name="weighted loss")
-    table["term"] = table["term"].str.removeprefix("loss_").replace("loss", "sum")
-    return line_chart(table, "step", "weighted loss", by="term", title=title, name=name)
 
 
 def watch_training(

@@ -80,6 +80,7 @@ def test_two_processes_learn_like_one_for_fifty_steps(tmp_path):
     assert set(terms) == {"loss", "loss_segmentation", "loss_contrast", "loss_restoration"}
     assert first["rows"]["loss"] == second["rows"]["loss"], "both report the same"
     np.testing.assert_allclose(first["rows"]["loss"], alone.history["loss"], rtol=0.01)
+    np.testing.assert_allclose(first["rows"]["loss"][0], alone.history["loss"].iloc[0], rtol=1e-3)
     for name, value in first["ema"].items():
         assert torch.equal(value, second["ema"][name]), f"{name} differs between the processes"
     for name, value in first["parts"]["contrast"].items():
