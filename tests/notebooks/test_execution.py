@@ -48,6 +48,14 @@ KNOWN_RESULTS = {
         "largest_lump_HU",
         "dice_lost_by_corruption",
     },
+    "06_gpu_training": {
+        "terms",
+        "largest_difference_after_a_stop",
+        "measured_over_forecast",
+        "largest_batch",
+        "largest_relative_difference",
+        "rates",
+    },
 }
 
 
