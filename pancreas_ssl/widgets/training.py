@@ -136,7 +136,7 @@ class LiveTraining:
         self.bar = w.IntProgress(min=0, max=steps, description="steps", layout=w.Layout(width="400px"))
         self.scale = w.ToggleButtons(options=["linear", "logarithmic"], description="scale")
         self.smooth = w.IntSlider(
-            value=1, min=1, max=10, description="rows averaged", style={"description_width": "95px"}
+            value=1, min=1, max=10, description="rows averaged", style={"description_width": "120px"}
         )
         self.picture = w.Image(format="png", layout=w.Layout(width="640px", object_fit="contain"))
         self.caption = w.HTML()
