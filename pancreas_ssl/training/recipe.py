@@ -133,9 +133,10 @@ class Recipe:
         _require(fine, "recipe with a contrast_weight above 0 where prototype_weight is above 0", "none")
         fine = self.corrupted_share > 0 or self.restoration_weight == 0
         _require(fine, "recipe with a corrupted_share above 0 where restoration_weight is above 0", "none")
-        for name, least, most in (("box", 0, math.inf), ("coverage", 0, 1)):
-            low, high = getattr(self, name) if len(getattr(self, name)) == 2 else (1, 0)
-            _require(least < low <= high <= most, f"{name} (low, high) above 0", getattr(self, name))
+        for name, most in (("box", math.inf), ("coverage", 1)):
+            ends = getattr(self, name)
+            fine = len(ends) == 2 and 0 < ends[0] <= ends[1] <= most
+            _require(fine, f"{name} (low, high) above 0", ends)
         _require(self.temperature > 0, "temperature above 0", self.temperature)
         _require(self.rim > 0, "rim above 0 mm", self.rim)
         _require(self.teacher_every >= 1, "teacher_every of at least 1 step", self.teacher_every)

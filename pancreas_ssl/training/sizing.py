@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.training.memory import USABLE, forecast
@@ -32,7 +33,7 @@ def largest_batch(recipe: Recipe, memory: float, precision: str = "fp32") -> int
     """
 
     def needed(batch: int) -> int:
-        return forecast(_with(recipe, batch=batch), precision=precision).total
+        return forecast(replace(recipe, batch=batch), precision=precision).total
 
     few, more = needed(2), needed(4)  # the forecast is a line over the batch, so two points tell it
     each = (more - few) / 2
@@ -67,10 +68,6 @@ def measured_peaks(recipes: Sequence[Recipe], device: str = "auto") -> list[int]
     return [peaks[k] for k in range(len(recipes))]
 
 
-def _with(recipe: Recipe, **changes) -> Recipe:
-    return Recipe.from_dict(recipe.to_dict() | changes)
-
-
 def _measure(recipes: Sequence[Recipe], device: str) -> list[int]:
     import psutil
 
@@ -80,7 +77,7 @@ def _measure(recipes: Sequence[Recipe], device: str) -> list[int]:
 
     where = devices.resolve_device(device)
     how = {"device": where, "progress": False}
-    small = _with(
+    small = replace(
         recipes[0], patch=[2 * 2 ** len(recipes[0].channels)] * 3, batch=1, steps=1, module_start=0.0
     )
     fit(small, [_ball(small)], **how)  # libraries are loaded, kernels are made
@@ -93,7 +90,7 @@ def _measure(recipes: Sequence[Recipe], device: str) -> list[int]:
             before = torch.cuda.memory_allocated(where)
         elif not peaks:
             before = psutil.Process().memory_info().rss
-        fit(_with(recipe, steps=STEPS, module_start=0.0), [_ball(recipe)], **how)
+        fit(replace(recipe, steps=STEPS, module_start=0.0), [_ball(recipe)], **how)
         peaks.append(peak_memory(where) - before)
     return peaks
 

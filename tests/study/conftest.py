@@ -1,7 +1,6 @@
 """One cache for all tests of studies, so that the few phantom cases and the device's probe are made once."""
 
 import pytest
-import torch
 
 from tests.study.helpers import settings, write, write_card
 
@@ -30,6 +29,7 @@ def config(tmp_path, card):
 @pytest.fixture
 def inline(monkeypatch):
     """Cells run in this process: for tests of what stands around them. The list of cells that ran is returned."""
+    from pancreas_ssl import devices
     from pancreas_ssl.errors import InputError, RunError
     from pancreas_ssl.study.cell import run_cell
 
@@ -46,10 +46,8 @@ def inline(monkeypatch):
         return failed
 
     monkeypatch.setattr("pancreas_ssl.study.run.run_cells", run_cells)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield ran
-    torch.set_num_threads(before)
+    with devices.one_thread():
+        yield ran
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pancreas_ssl import devices
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.training import Recipe, fit
 from pancreas_ssl.training.checkpoint import checkpoint_file
@@ -27,18 +28,14 @@ KILLS = 4
 @pytest.fixture(autouse=True)
 def one_thread():
     """Bits depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with devices.one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
 def uninterrupted():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield tiny(None)
-    torch.set_num_threads(before)
+    with devices.one_thread():
+        yield tiny(None)
 
 
 def same(first, second) -> bool:

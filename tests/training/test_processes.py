@@ -11,6 +11,7 @@ import pytest
 import torch
 from monai.losses import DiceCELoss
 
+from pancreas_ssl import devices
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.processes import agreed, any_of, averaged, gathered, rank, summed, world
 from pancreas_ssl.training import Recipe
@@ -24,10 +25,8 @@ pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reaso
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with devices.one_thread():
+        yield
 
 
 def loaded(folder: Path) -> tuple[dict, dict]:
