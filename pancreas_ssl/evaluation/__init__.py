@@ -1,16 +1,19 @@
 """How good a mask is, and whether one way of training beats another: metrics, summaries, paired statistics."""
 
 from pancreas_ssl.evaluation.components import largest_component
+from pancreas_ssl.evaluation.means import crossed_means, next_value
 from pancreas_ssl.evaluation.metrics import EMPTY_DISTANCE_MM, evaluate_case, evaluate_files, tolerance_for
 from pancreas_ssl.evaluation.statistics import holm, paired_bootstrap
 from pancreas_ssl.evaluation.summary import summarise
 
 __all__ = [
     "EMPTY_DISTANCE_MM",
+    "crossed_means",
     "evaluate_case",
     "evaluate_files",
     "holm",
     "largest_component",
+    "next_value",
     "paired_bootstrap",
     "summarise",
     "tolerance_for",

@@ -4,6 +4,7 @@ Every function returns a `Described`: end a notebook cell with it, or call `.sho
 the first picture is drawn. Pictures follow the radiological convention (the patient's right on the left).
 """
 
+from pancreas_ssl.figures.arms import arms_chart
 from pancreas_ssl.figures.charts import hu_histograms, training_curve
 from pancreas_ssl.figures.circle import circle_panels
 from pancreas_ssl.figures.described import Described
@@ -23,6 +24,7 @@ from pancreas_ssl.figures.worth import measure_chart
 
 __all__ = [
     "Described",
+    "arms_chart",
     "box_panel",
     "circle_panels",
     "corruption_grid",

@@ -1,7 +1,7 @@
 """Arms x seeds x sources from one file to tables with intervals; resumable, with guarded roles.
 
 `run_study` does it all, `load_study` reads the file, `check_role` and `open_cases` guard the sources, `shipped_study`
-reads the tables of a study that comes with the package. On synthetic
+reads the tables of a study that comes with the package, `verdicts` says what its comparisons decided. On synthetic
 phantoms every result is a check of mechanism, never a clinical one.
 """
 
@@ -10,14 +10,17 @@ from pancreas_ssl.study.power import smallest_difference
 from pancreas_ssl.study.roles import check_role, open_cases
 from pancreas_ssl.study.run import run_study
 from pancreas_ssl.study.shipped import ShippedStudy, shipped_study
+from pancreas_ssl.study.verdicts import differs_in, verdicts
 
 __all__ = [
     "ShippedStudy",
     "Study",
     "check_role",
+    "differs_in",
     "load_study",
     "open_cases",
     "run_study",
     "shipped_study",
     "smallest_difference",
+    "verdicts",
 ]

@@ -127,7 +127,8 @@ def _training_cases(cell: Cell, recipe, use: str, organs: bool = False) -> list:
     """Prepared cases to train or select with; roles are checked where the cases are opened."""
     from pancreas_ssl.data.preprocessing import prepare_cases
 
-    found = open_cases(cell.train, use, reveal=cell.reveal)
+    most = cell.labelled if use in ("train", "oracle") else None
+    found = open_cases(cell.train, use, reveal=cell.reveal, most=most)
     how = {"spacing": recipe.spacing, "window": recipe.window, "organs": organs}
     return prepare_cases(found, empty_ok=use in ("select", "unlabelled"), **how)
 

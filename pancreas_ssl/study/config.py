@@ -1,6 +1,7 @@
 """The study's one file: arms x seeds x sources, and the comparisons, named before anything runs.
 
-Keys beside these are refused; an arm is the fields of Recipe in which it differs, or an in-domain oracle.
+Keys beside these are refused; an arm is the fields of Recipe in which it differs, and what it
+trains on, where that is another source (an in-domain oracle) or fewer patients.
 
     name: controls
     train: phantom/A               # the one source that trains; measured as a source, A means its held-out patients
@@ -9,11 +10,13 @@ Keys beside these are refused; an arm is the fields of Recipe in which it differ
       supervised: {}
       labels: {augmentation: labels}     # the fields of Recipe in which this arm differs
       oracle/V: {oracle: phantom/V}      # trains on V's split `oracle` instead, is measured on V only
+      few: {labelled: 8}                 # trains on the first 8 patients of the card's split only
     seeds: [0, 1, 2, 3, 4]
     measure: [phantom/A, phantom/V, phantom/W, phantom/X]
     patients: 24                   # at most so many per source, in the card's order; left out: all
     comparisons:                   # Holm's correction goes over these
       - {name: positive control, arm: labels, against: supervised, sources: [phantom/V, phantom/W, phantom/X]}
+        # and, if a certain size is asked for, target: 0.03 (left out: anything above 0)
     replicates: 10000              # of the bootstrap
     power: {patient_sd: 0.03, seed_sd: 0.01, residual_sd: 0.02}    # assumed, for the power that is printed first
 """
@@ -40,20 +43,28 @@ class Strict(BaseModel):
 
 _FIELDS = {f.name: (Any, None) for f in dataclasses.fields(Recipe) if f.name != "seed"}
 RecipeFields = create_model("RecipeFields", __base__=Strict, **_FIELDS)
-ArmFields = create_model("ArmFields", __base__=RecipeFields, oracle=(str | None, None))
+ArmFields = create_model(
+    "ArmFields",
+    __base__=RecipeFields,
+    oracle=(str | None, None),
+    labelled=(Annotated[int, Field(ge=1)] | None, None),
+)
 
 _given = BeforeValidator(lambda value: {} if value is None else value)
 _one_or_more = Field(min_length=1)
 
 
 class Comparison(Strict):
-    """`arm` minus `against`, on `sources` (all that both arms are measured on if left out), in `metric`."""
+    """`arm` minus `against`, on `sources` (all that both arms are measured on if left out), in `metric`; the difference
+    reaches its target if it is at least `target`, and above 0. (hd95 and msd shrink with quality: name their arms the
+    other way round.)"""
 
     name: str = Field(min_length=1)
     arm: str
     against: str
     sources: list[str] | None = Field(default=None, min_length=1)
     metric: str = "dice"
+    target: float = Field(0.0, ge=0, allow_inf_nan=False)
 
 
 class Power(Strict):
@@ -103,7 +114,7 @@ class Study(Strict):
 
     def recipe_of(self, arm: str) -> dict[str, Any]:
         """The fields of Recipe that the file sets for an arm: those of all arms, and its own over them."""
-        own = self.arms[arm].model_dump(exclude_unset=True, exclude={"oracle"})
+        own = self.arms[arm].model_dump(exclude_unset=True, exclude={"oracle", "labelled"})
         return self.recipe.model_dump(exclude_unset=True) | own
 
     def sources_of(self, arm: str) -> list[str]:

@@ -32,6 +32,7 @@ class Cell:
     recipe: dict[str, Any]  # whole, with seed and precision
     train: str
     oracle: bool
+    labelled: int | None  # at most so many training patients; None: all
     measure: tuple[str, ...]
     patients: int | None
     reveal: bool
@@ -67,17 +68,22 @@ def make_plan(study: Study, precision: dict[str, str], reveal: bool) -> Plan:
     data: dict[str, str] = {}
     patients: dict[tuple[str, str], str] = {}
     for arm, recipe in recipes.items():
-        oracle = study.arms[arm].oracle
+        oracle, labelled = study.arms[arm].oracle, study.arms[arm].labelled
         opened = [(oracle, "oracle")] if oracle else [(study.train, "train"), (study.train, "select")]
         if recipe.unlabelled_weight > 0:
             opened.append((study.train, "unlabelled"))
         opened += [(source, "measure") for source in study.sources_of(arm)]
         for source, use in opened:
             grid = f"{recipe.spacing:g} mm, {recipe.window[0]:g} to {recipe.window[1]:g} HU"
-            if (key := f"{full_name(source)} {use}, {grid}") in data:
+            few = labelled if use in ("train", "oracle") else None
+            first = f" (first {few})" if few else ""
+            if (key := f"{full_name(source)} {use}{first}, {grid}") in data:
                 continue
-            most = study.patients if use == "measure" else None
-            found = open_cases(source, use, reveal=reveal, most=most)
+            found = open_cases(source, use, reveal=reveal, most=study.patients if use == "measure" else few)
+            if few and len(found) < few:
+                raise InputError(
+                    f"expected {few} patients to train {arm} on, {source} has {len(found)}; lower labelled"
+                )
             side = "trains" if use in ("train", "unlabelled", "oracle") else "is held out or measured"
             for case in found:
                 if patients.setdefault((case.card, case.patient), side) != side:
@@ -120,6 +126,7 @@ def cells_of(study: Study, plan: Plan, reveal: bool) -> list[Cell]:
                     recipe=recipe.to_dict(),
                     train=oracle or study.train,
                     oracle=oracle is not None,
+                    labelled=study.arms[arm].labelled,
                     measure=tuple(study.sources_of(arm)),
                     patients=study.patients,
                     reveal=reveal,

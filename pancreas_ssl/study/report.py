@@ -8,6 +8,7 @@ from pancreas_ssl.evaluation.metrics import EMPTY_DISTANCE_MM
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.study.config import Study
 from pancreas_ssl.study.roles import REVEALS, full_name, role_of
+from pancreas_ssl.study.verdicts import differs_in, verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,8 @@ _SUMMARY = {
 }  # fmt: skip
 _COMPARED = {
     "comparison": "comparison", "source": "source", "difference": "difference", "low": "95 % from", "high": "95 % to",
-    "p": "p", "holm_p": "Holm p", "better": "better", "worse": "worse",
+    "p": "p", "holm_p": "Holm p", "target": "target", "met": "met", "shown": "shown", "better": "better",
+    "worse": "worse",
 }  # fmt: skip
 
 
@@ -45,7 +47,10 @@ def report(
     else:
         lines += [
             "Named before the study ran. The lines with a Holm p decide; the others describe. The interval is a "
-            "bootstrap with patients and seeds crossed.",
+            "bootstrap with patients and seeds crossed. A difference is met if it reaches its target and is above 0, "
+            "and shown if besides the Holm p is below 0.05.",
+            "",
+            *(f"- {verdict}" for verdict in verdicts(comparisons)),
             "",
             *markdown_table(comparisons, _COMPARED),
             "",
@@ -90,11 +95,7 @@ def _made(study: Study, facts: dict[str, Any], out: Path) -> list[str]:
         looks = len((out / REVEALS).read_text(encoding="utf-8").splitlines())
         lines.append(f"- test sources were revealed {looks} time{'s' * (looks > 1)}: `{REVEALS}`")
     lines += ["", "| arm | differs in |", "|---|---|"]
-    for name, arm in study.arms.items():
-        own = arm.model_dump(exclude_unset=True)
-        lines.append(
-            f"| {name} | {', '.join(f'{key}: {value}' for key, value in own.items()) or 'nothing'} |"
-        )
+    lines += [f"| {name} | {words} |" for name, words in differs_in(study).items()]
     shared = study.recipe.model_dump(exclude_unset=True)
     lines += [
         "",

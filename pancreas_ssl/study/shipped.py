@@ -1,7 +1,7 @@
 """Studies whose tables come with the package, so that a notebook shows them without hours of training.
 
-In `assets/NAME/`: the study's file `study.yml`, its tables as `run_study` wrote them, and `study.json`, which names
-the command that made them. `keep_study` puts them there.
+In `assets/NAME/`: the study's file `study.yml`, its tables as `run_study` wrote them (one row per patient and seed
+among them), and `study.json`, which names the command that made them. `keep_study` puts them there.
 """
 
 import json
@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
+from pancreas_ssl.study.config import Study, load_study
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["ShippedStudy", "keep_study", "shipped_study"]
 
-TABLES = ("summary", "comparisons", "curves")
+TABLES = ("rows", "summary", "comparisons", "curves")
 
 
 @dataclass(frozen=True)
 class ShippedStudy:
-    """Tables of a finished study; `facts` is the content of its `study.json`."""
+    """Tables of a finished study; `study` is its configuration, `facts` the content of its `study.json`."""
 
     name: str
+    study: Study
+    rows: "pd.DataFrame"  # one per arm, seed, source and patient
     summary: "pd.DataFrame"
     comparisons: "pd.DataFrame"
     curves: "pd.DataFrame"
@@ -60,7 +63,10 @@ def shipped_study(name: str) -> ShippedStudy:
             f"expected a study that comes with the package ({', '.join(known) or 'none yet'}), got {name!r}; name one"
         )
     tables = {table: pd.read_csv(folder / f"{table}.csv") for table in TABLES}
-    return ShippedStudy(name, **tables, facts=json.loads((folder / "study.json").read_text(encoding="utf-8")))
+    study = load_study(folder / "study.yml")
+    return ShippedStudy(
+        name, study, **tables, facts=json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    )
 
 
 def keep_study(out: str | Path, name: str) -> Path:
@@ -79,7 +85,7 @@ def keep_study(out: str | Path, name: str) -> Path:
             f"expected a finished study in {out}, {missing[0]} is not there; let it finish first"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    for file in ("study.json", "summary.csv", "comparisons.csv"):
+    for file in ("study.json", "rows.csv", "summary.csv", "comparisons.csv"):
         with atomic_path(folder / file) as temporary:
             shutil.copyfile(out / file, temporary)
     curves = pd.read_csv(out / "curves.csv")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["comparisons_table", "curves_table", "rows_table", "summary_table", "write_table"]
 
+LEVEL = 0.05
+
 
 def rows_table(cells: "Sequence[Cell]", out: Path) -> "pd.DataFrame":
     """All rows of all cells, in the order of arms, seeds, sources and the card: arm, seed, source, case, then the
@@ -57,7 +59,8 @@ def summary_table(rows: "pd.DataFrame") -> "pd.DataFrame":
 
 def comparisons_table(study: Study, rows: "pd.DataFrame") -> "pd.DataFrame":
     """Per comparison, a line for each source and one for the mean of sources; `decides` marks the line whose p goes
-    into Holm's correction (the mean, or the only source), and only there holm_p stands."""
+    into Holm's correction (the mean, or the only source), and only there stand holm_p; met, whether the difference
+    reaches its target; and shown, whether besides the corrected p is below 0.05."""
     import pandas as pd
 
     tables = []
@@ -70,19 +73,22 @@ def comparisons_table(study: Study, rows: "pd.DataFrame") -> "pd.DataFrame":
         names = {"comparison": comparison.name, "arm": comparison.arm, "against": comparison.against}
         table = table.rename(columns={"baseline_mean": "against_mean"})
         table["decides"] = (table["source"] == OVERALL) | (len(table) == 1)
-        table = table.assign(**names, metric=comparison.metric)
+        table = table.assign(**names, metric=comparison.metric, target=comparison.target)
         tables.append(table)
     if not tables:
         return pd.DataFrame(columns=_COMPARED)
     table = pd.concat(tables, ignore_index=True)
     deciding = table["decides"]
     table.loc[deciding, "holm_p"] = holm(table.loc[deciding, "p"])
+    met = (table["difference"] >= table["target"]) & (table["difference"] > 0)
+    table["met"] = met.where(deciding)
+    table["shown"] = (met & (table["holm_p"] < LEVEL)).where(deciding)
     return table[_COMPARED]
 
 
 _COMPARED = [
     "comparison", "arm", "against", "metric", "source", "decides", "patients", "seeds", "arm_mean", "against_mean",
-    "difference", "low", "high", "p", "holm_p", "better", "worse",
+    "difference", "low", "high", "p", "holm_p", "better", "worse", "target", "met", "shown",
 ]  # fmt: skip
 
 

@@ -37,6 +37,18 @@ def test_cells_are_seed_by_seed_and_know_all(config, card, plan_of):
     assert oracle.folder == "cells/oracle_V-seed1"
 
 
+def test_an_arm_may_train_on_fewer_patients(config, plan_of):
+    study = load_study(config(arms={"all": {}, "few": {"labelled": 1}}, comparisons=[], seeds=[0]))
+    plan = plan_of(study)
+    every, few = cells_of(study, plan, False)
+    assert (every.labelled, few.labelled) == (None, 1) and "labelled" not in few.recipe
+    trained = {key: digest for key, digest in plan.data.items() if " train" in key}
+    assert len(trained) == 2 and any("train (first 1)," in key for key in trained)
+    assert len(set(trained.values())) == 2
+    with pytest.raises(InputError, match="expected 99 patients to train many on, .* has 2; lower labelled"):
+        plan_of(load_study(config(arms={"many": {"labelled": 99}}, comparisons=[])))
+
+
 def test_a_plan_is_kept_word_by_word(config, tmp_path, plan_of):
     plan = plan_of(load_study(config()))
     assert read_plan(tmp_path) is None

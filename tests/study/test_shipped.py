@@ -7,10 +7,13 @@ import pytest
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.study import shipped, shipped_study
+from tests.study.helpers import settings, write, write_card
 
 
 @pytest.fixture
 def assets(tmp_path, monkeypatch):
+    (tmp_path / "assets" / "mine").mkdir(parents=True)
+    write(tmp_path / "assets" / "mine" / "study.yml", settings(write_card(tmp_path)))
     monkeypatch.setattr(shipped, "_folder", lambda name: tmp_path / "assets" / name)
     return tmp_path
 
@@ -21,6 +24,7 @@ def finished(folder):
     pd.DataFrame({"arm": ["plain"], "source": ["phantom/A"], "dice_mean": [0.8]}).to_csv(
         folder / "summary.csv"
     )
+    pd.DataFrame({"arm": ["plain"], "seed": [0], "dice": [0.8]}).to_csv(folder / "rows.csv", index=False)
     pd.DataFrame({"comparison": ["one"]}).to_csv(folder / "comparisons.csv")
     pd.DataFrame({"step": [10, 20], "held_out_dice": [None, 0.7]}).to_csv(folder / "curves.csv", index=False)
     return folder
@@ -29,8 +33,9 @@ def finished(folder):
 def test_kept_and_found_again(assets):
     shipped.keep_study(finished(assets / "run"), "mine")
     found = shipped_study("mine")
+    assert found.study.seeds == [0, 1] and "supervised" in found.study.arms
     assert found.command.startswith("pancreas-ssl study") and found.summary["dice_mean"].tolist() == [0.8]
-    assert found.curves["step"].tolist() == [20]
+    assert found.curves["step"].tolist() == [20] and found.rows["dice"].tolist() == [0.8]
 
 
 def test_an_unknown_name_and_an_unfinished_study_get_sentences(assets):

@@ -79,6 +79,23 @@ def test_holm_goes_over_the_lines_that_decide(config):
     assert (table["low"] <= table["difference"]).all() and (table["difference"] <= table["high"]).all()
 
 
+def test_a_target_is_met_by_the_difference_and_shown_by_holm(config):
+    pair = {"arm": "noisy", "against": "supervised"}
+    back = {"arm": "supervised", "against": "noisy", "name": "back"}
+    comparisons = [
+        {"name": "above 0", **pair},
+        {"name": "reached", "target": 0.09, **pair},
+        {"name": "missed", "target": 0.11, **pair},
+        back,
+    ]
+    table = comparisons_table(load_study(config(comparisons=comparisons)), rows())
+    deciding = table[table["decides"]]
+    assert deciding["met"].tolist() == [True, True, False, False]
+    assert (deciding["shown"] == (deciding["met"] & (deciding["holm_p"] < 0.05))).all()
+    assert deciding["shown"].any()
+    assert table.loc[~table["decides"].astype(bool), ["met", "shown"]].isna().all().all()
+
+
 def test_without_comparisons_the_table_is_empty_and_keeps_its_columns(config):
     table = comparisons_table(load_study(config(comparisons=[])), rows())
     assert table.empty and "holm_p" in table.columns

@@ -1,0 +1,80 @@
+"""Arms below each other, sources side by side: each arm's mean with its interval, and a small mark for every seed."""
+
+from typing import TYPE_CHECKING
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.figures.described import Described
+from pancreas_ssl.figures.style import BLACK, BLUE, GREY, ORANGE, drawing, new_figure
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["arms_chart"]
+
+
+def arms_chart(
+    table: "DataFrame",
+    title: str = "",
+    *,
+    baseline: str | None = None,
+    highlight: str | None = None,
+    unit: str = "Dice",
+    name: str = "arms",
+) -> Described:
+    """A row per arm, a panel per source: a dot for the mean, a bar for its 95 % interval, a stroke for each seed.
+
+    Args:
+        table: of `evaluation.crossed_means`: arm, source, mean, low, high, and the columns `seed 0` ...
+        baseline: an arm whose mean is drawn on as a dashed line.
+        highlight: an arm that is drawn as an orange diamond.
+
+    Raises:
+        InputError: a column is missing, or there is no row.
+
+    Example:
+        >>> import pandas as pd
+        >>> row = {"arm": "dual", "source": "B", "mean": 0.6, "low": 0.5, "high": 0.7, "seed 0": 0.6}
+        >>> arms_chart(pd.DataFrame([row])).name
+        'arms'
+    """
+    needed = ["arm", "source", "mean", "low", "high"]
+    if table.empty or set(needed) - set(table.columns):
+        raise InputError(
+            f"expected rows with the columns {', '.join(needed)}, got {list(table.columns)} with {len(table)} rows"
+        )
+    arms, sources = list(dict.fromkeys(table["arm"])), list(dict.fromkeys(table["source"]))
+    seeds = [column for column in table.columns if column.startswith("seed ")]
+    with drawing():
+        figure = new_figure(2.2 * len(sources) + 2.2, 0.34 * len(arms) + 1.5)
+        axes = figure.subplots(1, len(sources), sharex=True, sharey=True, squeeze=False)[0]
+        for axis, source in zip(axes, sources, strict=True):
+            part = table[table["source"] == source].set_index("arm")
+            if baseline in part.index:
+                axis.axvline(part.loc[baseline, "mean"], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+            for y, arm in enumerate(arms):
+                if arm not in part.index:
+                    continue
+                row, special = part.loc[arm], arm == highlight
+                colour = ORANGE if special else GREY if arm.startswith("oracle") else BLUE
+                axis.plot(
+                    [row["low"], row["high"]], [y, y], color=colour, linewidth=2.5, solid_capstyle="butt"
+                )
+                axis.plot(
+                    row["mean"], y, "D" if special else "o", color=colour, markersize=7, markeredgecolor=BLACK
+                )
+                single = row[seeds].dropna()
+                axis.plot(single, [y + 0.3] * len(single), "|", color=BLACK, markersize=6)
+            axis.set(title=str(source), xlabel=unit, ylim=(len(arms) - 0.4, -0.6))
+            axis.set_yticks(range(len(arms)), arms)
+            axis.grid(axis="x")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    said = "; ".join(
+        f"{source}: "
+        + ", ".join(
+            f"{row['arm']} {row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+            for _, row in table[table["source"] == source].iterrows()
+        )
+        for source in sources
+    )
+    alt = f"{title or unit}, mean of each arm with its 95 % interval, a small stroke for every seed. {said}."
+    return Described(figure, alt, table, name)

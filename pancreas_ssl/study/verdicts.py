@@ -1,0 +1,49 @@
+"""What the comparisons decided, in plain words, and what an arm differs in."""
+
+from typing import TYPE_CHECKING
+
+from pancreas_ssl.study.config import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["differs_in", "verdicts"]
+
+
+def verdicts(comparisons: "pd.DataFrame") -> list[str]:
+    """One sentence for each comparison: difference, interval, target, and whether it is met and shown.
+
+    Args:
+        comparisons: of `comparisons_table`; the lines that decide are told.
+
+    Example:
+        >>> import pandas as pd
+        >>> line = dict(comparison="both", arm="dual", against="plain", metric="dice", decides=True, difference=0.041,
+        ...             low=-0.01, high=0.09, holm_p=0.08, target=0.03, met=True, shown=False)
+        >>> print(*verdicts(pd.DataFrame([line])))
+        both: dual - plain = +0.041 dice (-0.010 to +0.090), target at least +0.030: met, but not shown (Holm p 0.080).
+    """
+    said = []
+    for row in comparisons[comparisons["decides"].astype(bool)].itertuples():
+        target = f"at least {row.target:+.3f}" if row.target > 0 else "above 0"
+        p = "< 0.001" if row.holm_p < 0.001 else f"{row.holm_p:.3f}"
+        outcome = "not met" if not row.met else "met and shown" if row.shown else "met, but not shown"
+        said.append(
+            f"{row.comparison}: {row.arm} - {row.against} = {row.difference:+.3f} {row.metric} "
+            f"({row.low:+.3f} to {row.high:+.3f}), target {target}: {outcome} (Holm p {p})."
+        )
+    return said
+
+
+def differs_in(study: Study) -> "dict[str, str]":
+    """Per arm the fields of the recipe, and the data, in which it differs from plain training.
+
+    Example:
+        >>> differs_in(shipped_study("controls").study)["labels"]    # doctest: +SKIP
+        'augmentation: labels'
+    """
+    words = {}
+    for name, arm in study.arms.items():
+        own = arm.model_dump(exclude_unset=True)
+        words[name] = ", ".join(f"{key}: {value}" for key, value in own.items()) or "nothing"
+    return words
