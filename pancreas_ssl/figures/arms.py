@@ -71,10 +71,15 @@ def arms_chart(
     said = "; ".join(
         f"{source}: "
         + ", ".join(
-            f"{row['arm']} {row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+            f"{row['arm']} {row['mean']:.3f}" + _range(row["low"], row["high"])
             for _, row in table[table["source"] == source].iterrows()
         )
         for source in sources
     )
     alt = f"{title or unit}, mean of each arm with its 95 % interval, a small stroke for every seed. {said}."
     return Described(figure, alt, table, name)
+
+
+def _range(low: float, high: float) -> str:
+    """The interval in words; nothing where a single patient leaves none."""
+    return f" ({low:.3f} to {high:.3f})" if low <= high else ""
