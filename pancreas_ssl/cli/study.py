@@ -1,4 +1,4 @@
-"""The command around studies: study."""
+"""Commands around studies: study, measure."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +9,9 @@ __all__ = ["add_to"]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the command to the application."""
+    """Add the commands to the application."""
     app.command()(study)
+    app.command()(measure)
 
 
 def study(
@@ -30,3 +31,39 @@ def study(
 
     files = run_study(config, out, reveal=reveal, workers=workers, device=device, commit=commit())
     print(f"Report: {files['report']}")
+
+
+def measure(
+    source: Annotated[list[str], typer.Option(help="Card or card/source with labels; may be repeated.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for rows and summary; one that holds some is gone on with.")
+    ],
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=FILE]", help="Shipped weights, or a name and a file; may be repeated."),
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")] = None,
+    most: Annotated[int | None, typer.Option(min=1, help="At most so many patients per source.")] = None,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+) -> None:
+    """Measure trained networks on every patient of a source with labels: rows, summary, the command."""
+    import shlex
+    import sys
+
+    from pancreas_ssl.study.measure import measure as run
+
+    given = [text.partition("=") for text in weights or ["baseline"]]
+    named = {name: file or name for name, _, file in given}
+    command = shlex.join(["pancreas-ssl", *sys.argv[1:]])
+    rows = run(named, source, out, root=root, most=most, reveal=reveal, device=device, command=command)
+    shown = rows.groupby(["arm", "source"], sort=False).agg(
+        patients=("dice", "size"),
+        dice=("dice", "mean"),
+        dice_all=("dice_all", "mean"),
+        misses=("missed", "sum"),
+    )
+    print(shown.reset_index().round(3).to_string(index=False))
+    print(f"Rows: {out / 'rows.csv'}")

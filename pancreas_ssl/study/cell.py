@@ -13,13 +13,12 @@ from typing import Any
 
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.files import atomic_path, make_folder
+from pancreas_ssl.study.measure import patient_metrics
 from pancreas_ssl.study.plan import Cell
 from pancreas_ssl.study.roles import open_cases
 from pancreas_ssl.study.rows import append_row, repair_rows
 
 __all__ = ["Stopped", "is_done", "run_cell"]
-
-PANCREAS = 1
 
 
 class Stopped(Exception):
@@ -137,7 +136,7 @@ def _measure(cell: Cell, folder: Path, device: str, stopping) -> None:
     """Append a row for every patient that has none yet, source by source, in the card's order."""
     from pancreas_ssl.contrast.voting import with_prototypes
     from pancreas_ssl.data.preprocessing import prepare_case
-    from pancreas_ssl.inference import load_weights
+    from pancreas_ssl.inference import load_weights, predict_prepared
 
     path = folder / "rows.jsonl"
     there = {(row["source"], row["case"]) for row in repair_rows(path)}
@@ -153,21 +152,11 @@ def _measure(cell: Cell, folder: Path, device: str, stopping) -> None:
             )
             prepared = prepare_case(case, spacing=cell.recipe["spacing"], window=cell.recipe["window"])
             row = {"arm": cell.arm, "seed": cell.seed, "source": case.source, "case": case.id}
-            append_row(path, row | _metrics(model, prepared, device, cell.recipe["precision"]))
+            probabilities = predict_prepared(
+                model, prepared.image, device=device, precision=cell.recipe["precision"]
+            )
+            append_row(path, row | patient_metrics(probabilities, prepared))
             _log(folder, f"row {case.source} {case.id}")
-
-
-def _metrics(model, prepared, device: str, precision: str) -> dict[str, Any]:
-    """The metrics of one patient on the network's grid: most probable class, largest component."""
-    from pancreas_ssl.evaluation import evaluate_case, largest_component
-    from pancreas_ssl.evaluation.calibration import band_ece
-    from pancreas_ssl.inference import predict_prepared
-
-    probabilities = predict_prepared(model, prepared.image, device=device, precision=precision)
-    mask = largest_component(probabilities.argmax(axis=0) == PANCREAS)
-    label = prepared.label[0] == PANCREAS
-    row = evaluate_case(mask, label, prepared.spacing)
-    return row | {"ece_band": band_ece(probabilities[PANCREAS], label, prepared.spacing)}
 
 
 def _now() -> str:

@@ -95,11 +95,14 @@ def check_role(name: str, use: str, *, reveal: bool = False) -> str:
     return role
 
 
-def open_cases(name: str, use: str, *, reveal: bool = False, most: int | None = None) -> list[Case]:
+def open_cases(
+    name: str, use: str, *, reveal: bool = False, most: int | None = None, root: str | Path | None = None
+) -> list[Case]:
     """The cases of a source that the use may see, in the card's order, after `check_role`.
 
     Args:
         most: at most so many, the first ones. None: all.
+        root: where the card's files lie, for cards that read a folder.
 
     Raises:
         InputError: as `check_role`, or the card has no split for the use.
@@ -119,13 +122,13 @@ def open_cases(name: str, use: str, *, reveal: bool = False, most: int | None = 
         "oracle": "oracle",
     }[use]
     if not splits and use == "measure" and not card.splits:
-        return cases(card, key)[:most]
+        return cases(card, key, root=root)[:most]
     if not splits.get(wanted):
         raise InputError(
             f"expected a split '{wanted}' of {name} to {use} with, card {card.name} lists "
             f"{', '.join(splits) or 'none'}; add the case ids to the card"
         )
-    return cases(card, key, wanted)[:most]
+    return cases(card, key, wanted, root=root)[:most]
 
 
 def log_reveal(folder: str | Path, digest: str, sources: Sequence[str], command: str) -> Path:

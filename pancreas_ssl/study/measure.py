@@ -1,0 +1,145 @@
+"""Measure networks that are trained already, patient by patient: shipped ones, your own, on any source with labels.
+
+In the folder: `rows.jsonl` with a line per patient as it is known, and in the end `rows.csv`, `summary.csv` and
+`measured.json`, which names the command. Interrupted, it goes on where it was.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from pancreas_ssl import __version__
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.files import atomic_path, make_folder
+from pancreas_ssl.study.roles import check_role, full_name, log_reveal, open_cases, role_of
+from pancreas_ssl.study.rows import append_row, repair_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pancreas_ssl.data.preprocessing import Prepared
+    from pancreas_ssl.inference import Model
+
+__all__ = ["measure", "patient_metrics"]
+
+PANCREAS = 1
+
+
+def patient_metrics(
+    probabilities: Float32[np.ndarray, "C X Y Z"], prepared: "Prepared", largest: bool = True
+) -> dict[str, Any]:
+    """The metrics of one patient on the network's grid: those of `evaluate_case` for the most probable class, and
+    `ece_band`, the voxel ECE within 15 mm of the label.
+
+    Args:
+        probabilities: of `predict_prepared`.
+        prepared: the patient, with a label.
+        largest: only the largest component counts.
+    """
+    from pancreas_ssl.evaluation import evaluate_case, largest_component
+    from pancreas_ssl.evaluation.calibration import band_ece
+
+    mask = probabilities.argmax(axis=0) == PANCREAS
+    label = prepared.label[0] == PANCREAS
+    row = evaluate_case(largest_component(mask) if largest else mask, label, prepared.spacing)
+    return row | {"ece_band": band_ece(probabilities[PANCREAS], label, prepared.spacing)}
+
+
+def measure(
+    weights: Mapping[str, str | Path],
+    sources: Sequence[str],
+    out: str | Path,
+    *,
+    root: str | Path | None = None,
+    most: int | None = None,
+    reveal: bool = False,
+    device: str = "auto",
+    command: str | None = None,
+) -> "pd.DataFrame":
+    """A row of metrics for each of these networks on each patient; see the module for the files.
+
+    Prototypes vote where the recipe of the weights says so (`prototype_weight`), as in a study.
+
+    Args:
+        weights: a name for the tables -> shipped weights or a file.
+        sources: `card/source`; what is measured there is what a study measures (held-out patients of a source that
+            trains).
+        out: folder; one with rows of the same names is gone on with.
+        root: where the cards' files lie, for cards that read a folder.
+        most: at most so many patients per source, in the card's order.
+        reveal: open sources of role test; it is logged in the folder.
+        command: put into `measured.json`.
+
+    Raises:
+        InputError: no weights or source, unknown ones, a role that forbids it, a case without a label.
+
+    Example:
+        >>> measure({"baseline": "baseline"}, ["phantom/V"], "runs/measured", most=2)    # doctest: +SKIP
+    """
+    import pandas as pd
+
+    if not weights or not sources:
+        raise InputError("expected weights and sources to measure, got none; name at least one of each")
+    for source in sources:
+        check_role(source, "measure", reveal=reveal)
+    models = {name: _voting(which) for name, which in weights.items()}
+    out = make_folder(out)
+    if opened := [full_name(source) for source in sources if role_of(source) == "test"]:
+        digests = " ".join(str(model.metadata.get("digest", ""))[:16] for model, _ in models.values())
+        log_reveal(out, digests, opened, command or "measure")
+    path = out / "rows.jsonl"
+    there = {(row["arm"], row["source"], row["case"]) for row in repair_rows(path)}
+    for source in sources:
+        for case in open_cases(source, "measure", reveal=reveal, most=most, root=root):
+            for name, (model, about) in models.items():
+                if (name, case.source, case.id) not in there:
+                    row = about | {"arm": name, "source": case.source, "case": case.id}
+                    append_row(path, row | _measured(model, case, device))
+    wanted = {full_name(source) for source in sources}
+    found = [row for row in repair_rows(path) if row["arm"] in models and row["source"] in wanted]
+    rows = pd.DataFrame(sorted(found, key=lambda row: list(models).index(row["arm"])))
+    _write(rows, out, {name: str(which) for name, which in weights.items()}, command)
+    return rows
+
+
+def _voting(which: str | Path) -> tuple["Model", dict[str, Any]]:
+    """The model as a study would use it, and its seed."""
+    from pancreas_ssl.contrast.voting import with_prototypes
+    from pancreas_ssl.inference import load_weights
+
+    model = load_weights(which)
+    recipe = model.metadata.get("recipe", {})
+    return with_prototypes(model, recipe.get("prototype_weight", 0.0)), {"seed": recipe.get("seed", 0)}
+
+
+def _measured(model: "Model", case, device: str) -> dict[str, Any]:
+    """The metrics of one patient, and `dice_all`: the Dice of all voxels, before the largest component was chosen."""
+    from pancreas_ssl.data.preprocessing import prepare_case
+    from pancreas_ssl.inference import predict_prepared
+
+    spacing = (
+        model.spacing[0] if len(set(model.spacing)) == 1 else model.spacing
+    )  # one number: as in the cache
+    prepared = prepare_case(case, spacing=spacing, window=model.window)
+    if prepared.label is None:
+        raise InputError(
+            f"expected a label for case {case.id} of {case.source}, it has none; leave it out of the card's split"
+        )
+    probabilities = predict_prepared(model, prepared.image, device=device)
+    whole = patient_metrics(probabilities, prepared, largest=False)
+    return patient_metrics(probabilities, prepared) | {"dice_all": whole["dice"]}
+
+
+def _write(rows: "pd.DataFrame", out: Path, weights: dict[str, str], command: str | None) -> None:
+    from pancreas_ssl.study.tables import summary_table, write_table
+    from pancreas_ssl.versions import installed_versions
+
+    write_table(rows, out / "rows.csv")
+    write_table(summary_table(rows), out / "summary.csv")
+    facts = {"command": command, "weights": weights, "version": __version__, "versions": installed_versions()}
+    with atomic_path(out / "measured.json") as temporary:
+        temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

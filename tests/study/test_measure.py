@@ -1,0 +1,99 @@
+"""Trained networks on labelled sources: a row per patient, resumable, test sources guarded, prototypes as in a study."""
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from pancreas_ssl import devices
+from pancreas_ssl.cli import main
+from pancreas_ssl.contrast import GlobalContrast
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.inference import load_weights, save_weights
+from pancreas_ssl.network import SegmentationNetwork
+from pancreas_ssl.study import measure as module
+from pancreas_ssl.study.measure import measure
+from pancreas_ssl.training import Recipe
+
+RECIPE = Recipe(spacing=6.0, patch=(32, 32, 16), channels=(4, 8, 8, 8), precision="fp32", seed=5)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """An untrained network of the tiny study's kind."""
+    return _saved(tmp_path / "plain.safetensors", RECIPE)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with devices.one_thread():
+        yield
+
+
+def _saved(path, recipe, parts=None):
+    how = {"spacing": recipe.spacing, "window": recipe.window, "patch": recipe.patch}
+    network = SegmentationNetwork(**recipe.network_config(), seed=0)
+    return save_weights(path, network, how | {"recipe": recipe.to_dict()}, parts=parts)
+
+
+def test_a_row_per_network_and_patient_and_an_interruption_costs_one(card, weights, tmp_path, monkeypatch):
+    out, sources, asked = tmp_path / "out", [f"{card}/A", f"{card}/V"], []
+    plain = module._measured
+
+    def breaks(model, case, device):
+        asked.append(case.id)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return plain(model, case, device)
+
+    monkeypatch.setattr(module, "_measured", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        measure({"one": weights, "two": weights}, sources, out, most=2)
+    assert not (out / "rows.csv").exists()
+    rows = measure({"one": weights, "two": weights}, sources, out, most=2, command="measure it")
+    assert asked == ["A_024", "A_024", "A_025", "A_025", "A_025", "V_000", "V_000", "V_001", "V_001"]
+    assert rows["arm"].tolist() == ["one"] * 4 + ["two"] * 4 and set(rows["seed"]) == {5}
+    assert set(rows["source"]) == {"tiny/A", "tiny/V"} and rows["dice_all"].between(0, 1).all()
+    same = rows.set_index("case")["dice"]
+    assert same[rows["arm"].to_numpy() == "one"].equals(same[rows["arm"].to_numpy() == "two"])
+    assert len(pd.read_csv(out / "rows.csv")) == 8 and len(pd.read_csv(out / "summary.csv")) == 4
+    facts = json.loads((out / "measured.json").read_text())
+    assert facts["command"] == "measure it" and facts["weights"]["one"].endswith("plain.safetensors")
+
+
+def test_test_sources_need_a_reveal_which_is_logged(card, weights, tmp_path):
+    with pytest.raises(InputError, match="has the role test; .*--reveal"):
+        measure({"one": weights}, [f"{card}/B"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    measure({"one": weights}, [f"{card}/B"], tmp_path / "out", most=1, reveal=True)
+    assert "tiny/B" in (tmp_path / "out" / "reveals.log").read_text()
+
+
+def test_prototypes_vote_where_the_recipe_says_so(tmp_path):
+    recipe = replace(RECIPE, contrast_weight=0.05, prototype_weight=1.0)
+    network = SegmentationNetwork(**recipe.network_config(), seed=0)
+    contrast = GlobalContrast("guided", recipe.channels[0], 8)
+    parts = {"contrast": {k: v for k, v in contrast.state_dict().items() if "queue" not in k}}
+    model, about = module._voting(_saved(tmp_path / "voting.safetensors", recipe, parts))
+    assert about == {"seed": 5} and type(model.network).__name__ == "_Voting"
+    quiet, _ = module._voting(
+        _saved(tmp_path / "quiet.safetensors", replace(recipe, prototype_weight=0), parts)
+    )
+    assert type(quiet.network) is type(load_weights(tmp_path / "quiet.safetensors").network)
+
+
+def test_nothing_to_measure_gets_a_sentence(card, weights, tmp_path):
+    for named, sources in (({}, ["phantom/V"]), ({"one": weights}, [])):
+        with pytest.raises(InputError, match="expected weights and sources to measure, got none"):
+            measure(named, sources, tmp_path / "out")
+    with pytest.raises(InputError, match="nowhere"):
+        measure({"one": tmp_path / "nowhere.safetensors"}, [f"{card}/V"], tmp_path / "out")
+
+
+def test_the_command_names_files_and_prints_means(card, weights, tmp_path, capsys):
+    arguments = ["measure", "--source", f"{card}/V", "--weights", f"mine={weights}", "--most", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"Rows: {tmp_path / 'out' / 'rows.csv'}"
+    assert lines[-2].split()[:3] == ["mine", "tiny/V", "1"]
