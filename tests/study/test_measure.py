@@ -1,4 +1,4 @@
-"""Trained networks on labelled sources: a row per patient, resumable, test sources guarded, prototypes as in a study."""
+"""Trained networks on labelled sources: a row per patient, resumable, guarded, with prototypes as in a study."""
 
 import json
 from dataclasses import replace
@@ -72,7 +72,6 @@ def test_test_sources_need_a_reveal_which_is_logged(card, weights, tmp_path):
 
 def test_prototypes_vote_where_the_recipe_says_so(tmp_path):
     recipe = replace(RECIPE, contrast_weight=0.05, prototype_weight=1.0)
-    network = SegmentationNetwork(**recipe.network_config(), seed=0)
     contrast = GlobalContrast("guided", recipe.channels[0], 8)
     parts = {"contrast": {k: v for k, v in contrast.state_dict().items() if "queue" not in k}}
     model, about = module._voting(_saved(tmp_path / "voting.safetensors", recipe, parts))

@@ -1,0 +1,70 @@
+"""The model card: what a file of weights is for, what made it, and how well it did at home."""
+
+import numpy as np
+
+__all__ = ["model_card"]
+
+SIMULATED = ("phantom/", "random_phantoms/")
+
+
+def model_card(name: str, facts: dict, size: int) -> str:
+    """The card in Markdown: purpose and limits, data, recipe, result, and the command that made it.
+
+    Args:
+        name: of the weights.
+        facts: what `run.json` says.
+        size: of the file of weights, in bytes.
+    """
+    recipe, held_out = facts["recipe"], facts["held_out"]
+    lines = [
+        f"# {name}",
+        "",
+        "Segments the pancreas in abdominal CT. **For teaching and research only, not for clinical use.**",
+        _limits(facts["source"]),
+        "",
+        "| | |",
+        "|---|---|",
+        f"| architecture | SegmentationNetwork, channels {recipe['channels']}, {recipe['n_classes']} classes, "
+        f"{facts['parameters']:,} parameters, {size / 2**20:.1f} MiB |",
+        f"| input | {recipe['spacing']:g} mm, window {recipe['window'][0]:g} to {recipe['window'][1]:g} HU, "
+        f"sliding windows of {' x '.join(map(str, recipe['patch']))} voxels |",
+        f"| trained on | {facts['source']}, {len(facts['train']['ids'])} cases, "
+        f"digest `{facts['train']['digest'][:16]}` |",
+        f"| arm, seed, steps | {facts['arm']}, {recipe['seed']}, {facts['step']} of {recipe['steps']} |",
+        f"| precision, device | {facts['precision']}, {facts['device']} |",
+        f"| time, peak memory | {facts['seconds']:.0f} s, {facts['peak_memory'] / 2**30:.1f} GiB |",
+        f"| made with | pancreas-ssl {facts['version']}, torch {facts['torch']}, {facts['date']} |",
+        "| licence | Apache-2.0 |",
+        "",
+        "Made by:",
+        "",
+        f"    {facts['command']}",
+        "",
+        "## Held-out patients of the same source",
+        "",
+    ]
+    if held_out["ids"]:
+        dice = held_out["dice"]
+        lines += [
+            f"Dice after keeping the largest component, windows overlapping by half: mean {np.mean(dice):.3f}, "
+            f"lowest {min(dice):.3f}, highest {max(dice):.3f} ({len(dice)} patients, digest "
+            f"`{held_out['digest'][:16]}`). They chose nothing: the weights are the last moving average.",
+            "",
+            "| case | Dice |",
+            "|---|---|",
+            *(f"| {i} | {d:.3f} |" for i, d in zip(held_out["ids"], dice, strict=True)),
+        ]
+    else:
+        lines += ["There were none."]
+    lines += ["", "## Recipe", "", "| field | value |", "|---|---|"]
+    lines += [f"| {key} | {value} |" for key, value in recipe.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _limits(source: str) -> str:
+    if source.startswith(SIMULATED):
+        return (
+            "It was trained on synthetic phantoms alone: on real CT it misses much of the pancreas and marks other "
+            "organs. Its figures below are a check of mechanism, never a clinical result."
+        )
+    return "It was trained on synthetic images or on few patients; expect it to fail on scans of other hospitals."
