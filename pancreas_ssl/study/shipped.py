@@ -1,4 +1,4 @@
-"""Studies whose tables come with the package, so that a notebook shows them without hours of training.
+"""Finished studies: their tables come with the package, so that a notebook shows them without hours of training.
 
 In `assets/NAME/`: the study's file `study.yml`, its tables as `run_study` wrote them (one row per patient and seed
 among them), and `study.json`, which names the command that made them. `keep_study` puts them there.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
-from pancreas_ssl.study.config import Study, load_study
+from pancreas_ssl.study.config import Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,11 +44,11 @@ def _folder(name: str) -> Path:
     return Path(__file__).resolve().parents[1] / "assets" / name
 
 
-def shipped_study(name: str) -> ShippedStudy:
-    """The tables of a study that comes with the package.
+def shipped_study(name: str | Path) -> ShippedStudy:
+    """The tables of a study that comes with the package, by its name, or of one of your own, by its folder.
 
     Raises:
-        InputError: there is no such study.
+        InputError: there is no such study, or it has not finished.
 
     Example:
         >>> shipped_study("controls").command    # doctest: +SKIP
@@ -56,17 +56,16 @@ def shipped_study(name: str) -> ShippedStudy:
     """
     import pandas as pd
 
-    folder = _folder(name)
+    folder = Path(name) if (Path(name) / "study.json").is_file() else _folder(str(name))
     if not (folder / "study.json").is_file():
         known = sorted(path.parent.name for path in _folder("").glob("*/study.json"))
         raise InputError(
-            f"expected a study that comes with the package ({', '.join(known) or 'none yet'}), got {name!r}; name one"
+            f"expected a study that comes with the package ({', '.join(known) or 'none yet'}), got {str(name)!r}; "
+            f"name one, or the folder of a finished study"
         )
     tables = {table: pd.read_csv(folder / f"{table}.csv") for table in TABLES}
-    study = load_study(folder / "study.yml")
-    return ShippedStudy(
-        name, study, **tables, facts=json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    )
+    facts = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    return ShippedStudy(str(name), Study.model_validate(facts["config"]), **tables, facts=facts)
 
 
 def keep_study(out: str | Path, name: str) -> Path:

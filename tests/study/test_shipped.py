@@ -6,21 +6,21 @@ import pandas as pd
 import pytest
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.study import shipped, shipped_study
+from pancreas_ssl.study import load_study, shipped, shipped_study
 from tests.study.helpers import settings, write, write_card
 
 
 @pytest.fixture
 def assets(tmp_path, monkeypatch):
-    (tmp_path / "assets" / "mine").mkdir(parents=True)
-    write(tmp_path / "assets" / "mine" / "study.yml", settings(write_card(tmp_path)))
     monkeypatch.setattr(shipped, "_folder", lambda name: tmp_path / "assets" / name)
     return tmp_path
 
 
 def finished(folder):
     folder.mkdir()
-    (folder / "study.json").write_text(json.dumps({"command": "pancreas-ssl study --config a.yml --out b"}))
+    study = load_study(write(folder / "study.yml", settings(write_card(folder))))
+    facts = {"command": "pancreas-ssl study --config a.yml --out b", "config": study.plain()}
+    (folder / "study.json").write_text(json.dumps(facts))
     pd.DataFrame({"arm": ["plain"], "source": ["phantom/A"], "dice_mean": [0.8]}).to_csv(
         folder / "summary.csv"
     )
@@ -33,9 +33,14 @@ def finished(folder):
 def test_kept_and_found_again(assets):
     shipped.keep_study(finished(assets / "run"), "mine")
     found = shipped_study("mine")
-    assert found.study.seeds == [0, 1] and "supervised" in found.study.arms
+    assert found.study == load_study(assets / "run" / "study.yml")
     assert found.command.startswith("pancreas-ssl study") and found.summary["dice_mean"].tolist() == [0.8]
     assert found.curves["step"].tolist() == [20] and found.rows["dice"].tolist() == [0.8]
+
+
+def test_a_finished_study_is_read_from_its_folder(assets):
+    found = shipped_study(finished(assets / "run"))
+    assert found.study.seeds == [0, 1] and found.rows["dice"].tolist() == [0.8]
 
 
 def test_an_unknown_name_and_an_unfinished_study_get_sentences(assets):
