@@ -8,9 +8,9 @@ from pancreas_ssl.uncertainty import ramp
 
 __all__ = ["AUGMENTATIONS", "KINDS", "Recipe"]
 
-AUGMENTATIONS = ("none", "mild", "strong", "randconv", "gin", "labels", "labels-or-strong")
+AUGMENTATIONS = ("none", "mild", "strong", "randconv", "gin", "labels")
 """What may vary the appearance of a patch: nothing; gain, shift and noise alone; or, before these, one of the families
-of `pancreas_ssl.augmentation` ('labels' needs the organ maps of the card), or one of two by the toss of a coin."""
+of `pancreas_ssl.augmentation` ('labels' needs the organ maps of the card)."""
 
 KINDS = {"contrast": ("guided", "plain", "random"), "restoration": ("guided", "random", "everywhere")}
 """How each self-supervised module chooses its voxels; 'random' is its control: as many voxels, anywhere."""
@@ -175,7 +175,7 @@ class Recipe:
     @property
     def needs_organs(self) -> bool:
         """Whether the training cases need organ maps (`prepare_cases(..., organs=True)`)."""
-        return self.augmentation.startswith("labels") or self.organs_weight > 0
+        return self.augmentation == "labels" or self.organs_weight > 0
 
     @property
     def corrupts(self) -> bool:

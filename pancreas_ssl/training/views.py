@@ -35,8 +35,6 @@ def appearances(
 
 
 def _family(image: Tensor, organs: Tensor | None, rng: np.random.Generator, name: str) -> Tensor:
-    if name == "labels-or-strong":
-        name = ("labels", "strong")[int(rng.random() < 0.5)]
     if name == "strong":
         return families.apply_strong(image, families.draw_strong(rng))
     if name == "randconv":

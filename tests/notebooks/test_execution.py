@@ -56,6 +56,7 @@ KNOWN_RESULTS = {
         "largest_relative_difference",
         "rates",
     },
+    "07_generalisation_study": {"differences", "met", "shown", "misses", "gain", "beyond", "yours"},
 }
 
 

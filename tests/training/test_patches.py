@@ -136,5 +136,3 @@ def test_unfit_cases_get_a_sentence(change, words):
         Patches([], RECIPE)
     with pytest.raises(InputError, match="organ map for every training case.*organs=True"):
         Patches([ball(0)], replace(RECIPE, augmentation="labels"))
-    with pytest.raises(InputError, match="organ map for every training case"):
-        Patches([ball(0)], replace(RECIPE, augmentation="labels-or-strong"))

@@ -26,16 +26,6 @@ def test_every_family_draws_from_the_generator_alone_and_keeps_shape_and_range(n
     assert same if name == "none" else not same
 
 
-def test_one_of_two_families_by_the_toss_of_a_coin():
-    organs, seen = (RAMP > 0.2).long(), []
-    for key in range(12):
-        (view,) = appearances(RAMP, organs, keyed(key), replace(RECIPE, augmentation="labels-or-strong"))
-        rng = keyed(key)
-        seen.append("strong" if rng.random() < 0.5 else "labels")
-        assert torch.equal(view, *appearances(RAMP, organs, rng, replace(RECIPE, augmentation=seen[-1])))
-    assert set(seen) == {"labels", "strong"}
-
-
 def test_intensities_vary_mildly_and_no_variation_is_the_identity():
     image = torch.linspace(-1, 1, 4096).reshape(1, 16, 16, 16)
     still = replace(RECIPE, gain=0, shift=0, noise=0)
