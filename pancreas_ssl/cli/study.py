@@ -50,15 +50,11 @@ def measure(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
     """Measure trained networks on every patient of a source with labels: rows, summary, the command."""
-    import shlex
-    import sys
-
     from pancreas_ssl.study.measure import measure as run
 
     given = [text.partition("=") for text in weights or ["baseline"]]
     named = {name: file or name for name, _, file in given}
-    command = shlex.join(["pancreas-ssl", *sys.argv[1:]])
-    rows = run(named, source, out, root=root, most=most, reveal=reveal, device=device, command=command)
+    rows = run(named, source, out, root=root, most=most, reveal=reveal, device=device)
     shown = rows.groupby(["arm", "source"], sort=False).agg(
         patients=("dice", "size"),
         dice=("dice", "mean"),

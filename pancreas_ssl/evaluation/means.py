@@ -8,7 +8,7 @@ import numpy as np
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.evaluation.crossed import Weights, crossed_draws, draw_weights
-from pancreas_ssl.evaluation.statistics import OVERALL
+from pancreas_ssl.evaluation.statistics import OVERALL, seeds_by_cases
 from pancreas_ssl.evaluation.summary import as_frame
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def crossed_means(
         of the spread between trainings; with one patient there is none.
 
     Raises:
-        InputError: a column is missing, there is no row, or a seed lacks a case that another seed has.
+        InputError: a column is missing, there is no row, a case stands there twice, or a seed lacks one that
+            another seed has.
 
     Example:
         >>> rows = [dict(arm="dual", seed=s, source="B", case=f"B_{p}", dice=0.7 + 0.01 * p + 0.02 * s)
@@ -99,7 +100,7 @@ def next_value(values: Iterable[float], confidence: float = 0.95) -> tuple[float
 
 def _grid(group: "pd.DataFrame", metric: str, arm: str, source: str) -> "pd.DataFrame":
     """Seeds x cases, complete."""
-    grid = group.astype({metric: float}).pivot(index="seed", columns="case", values=metric)
+    grid = seeds_by_cases(group, arm, metric)
     if grid.isna().to_numpy().any():
         seed, case = grid.isna().stack().idxmax()
         raise InputError(f"expected case {case} of {source} with every seed of {arm}, seed {seed} lacks it")

@@ -102,21 +102,45 @@ def evaluate_case(
     return row
 
 
+def dice_coefficient(prediction: Any, label: Any) -> float | None:
+    """2 |P L| / (|P| + |L|) alone, without the distances that `evaluate_case` takes its time for; None where the label
+    is empty.
+
+    Example:
+        >>> box = np.zeros((8, 8, 8), bool)
+        >>> box[2:6, 2:6, 2:6] = True
+        >>> dice_coefficient(box, box), dice_coefficient(box, box & False)
+        (1.0, None)
+    """
+    from monai.metrics import compute_dice
+
+    predicted, labelled = _binary(prediction, "prediction"), _binary(label, "label")
+    if not labelled.any():
+        return None
+    return float(compute_dice(*_batches(predicted, labelled), include_background=True))
+
+
+def _batches(*masks: Bool[np.ndarray, "X Y Z"]) -> list:
+    """Masks as MONAI takes them: (1, 1, X, Y, Z)."""
+    import torch
+
+    return [torch.from_numpy(np.ascontiguousarray(mask))[None, None] for mask in masks]
+
+
 def _overlap_and_distances(
     predicted: Bool[np.ndarray, "X Y Z"],
     labelled: Bool[np.ndarray, "X Y Z"],
     spacing: tuple,
     tolerance: float,
 ) -> dict[str, float]:
-    import torch
-    from monai.metrics import compute_average_surface_distance, compute_dice, compute_hausdorff_distance
+    from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 
-    pair = [torch.from_numpy(np.ascontiguousarray(mask))[None, None] for mask in (predicted, labelled)]
+    pair = _batches(predicted, labelled)
     common = {"include_background": True, "spacing": spacing}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI warns of an argument that it passes to itself
         return {
-            "dice": float(compute_dice(*pair, include_background=True)),
+            "dice": dice_coefficient(predicted, labelled),
             "nsd": surface_dice(predicted, labelled, spacing, tolerance),
             "hd95": float(compute_hausdorff_distance(*pair, percentile=95, **common)),
             "msd": float(compute_average_surface_distance(*pair, symmetric=True, **common)),

@@ -13,7 +13,7 @@ from pancreas_ssl.evaluation.summary import as_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["holm", "paired_bootstrap"]
+__all__ = ["holm", "paired_bootstrap", "seeds_by_cases"]
 
 OVERALL = "mean of sources"
 
@@ -71,7 +71,7 @@ def paired_bootstrap(
     frame = as_frame(rows, ["arm", "seed", "source", "case", metric])
     generator = np.random.default_rng(generator)
     matrices = {
-        source: tuple(_matrix(group, name, metric) for name in (arm, baseline))
+        source: tuple(seeds_by_cases(group, name, metric) for name in (arm, baseline))
         for source, group in _both(frame, arm, baseline).groupby("source", sort=True)
     }
     grids = {source: _difference(*pair, source) for source, pair in matrices.items()}
@@ -126,8 +126,12 @@ def _both(frame: "pd.DataFrame", arm: str, baseline: str) -> "pd.DataFrame":
     return frame[frame["arm"].isin([arm, baseline])]
 
 
-def _matrix(group: "pd.DataFrame", arm: str, metric: str) -> "pd.DataFrame":
-    """Seeds x cases of one arm on one source."""
+def seeds_by_cases(group: "pd.DataFrame", arm: str, metric: str) -> "pd.DataFrame":
+    """Seeds x cases of one arm on one source; a row that is not there leaves a NaN.
+
+    Raises:
+        InputError: a case stands there twice with one seed.
+    """
     part = group[group["arm"] == arm]
     if part.duplicated(["seed", "case"]).any():
         twice = part[part.duplicated(["seed", "case"])].iloc[0]

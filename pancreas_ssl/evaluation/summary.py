@@ -53,7 +53,7 @@ def summarise(
         >>> rows = [dict(source="A", dice=d, nsd=d, hd95=3.0, msd=1.0, volume_bias_ml=0.0, missed=False,
         ...              label_empty=False, false_positive_ml=0.0) for d in (0.4, 0.8)]
         >>> summarise(rows).loc["A", ["n", "dice_mean", "share_below_half"]].tolist()
-        [2, 0.6000000000000001, 0.5]
+        [2.0, 0.6000000000000001, 0.5]
     """
     import pandas as pd
 

@@ -6,6 +6,7 @@ phantoms every result is a check of mechanism, never a clinical one.
 """
 
 from pancreas_ssl.study.config import Study, load_study
+from pancreas_ssl.study.measure import patient_metrics
 from pancreas_ssl.study.power import smallest_difference
 from pancreas_ssl.study.roles import check_role, open_cases
 from pancreas_ssl.study.run import run_study
@@ -19,6 +20,7 @@ __all__ = [
     "differs_in",
     "load_study",
     "open_cases",
+    "patient_metrics",
     "run_study",
     "shipped_study",
     "smallest_difference",

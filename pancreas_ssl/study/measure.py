@@ -5,6 +5,7 @@ In the folder: `rows.jsonl` with a line per patient as it is known, and in the e
 """
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,23 +30,20 @@ __all__ = ["measure", "patient_metrics"]
 PANCREAS = 1
 
 
-def patient_metrics(
-    probabilities: Float32[np.ndarray, "C X Y Z"], prepared: "Prepared", largest: bool = True
-) -> dict[str, Any]:
-    """The metrics of one patient on the network's grid: those of `evaluate_case` for the most probable class, and
-    `ece_band`, the voxel ECE within 15 mm of the label.
+def patient_metrics(probabilities: Float32[np.ndarray, "C X Y Z"], prepared: "Prepared") -> dict[str, Any]:
+    """The metrics of one patient on the network's grid: those of `evaluate_case` for the most probable class, largest
+    component, and `ece_band`, the voxel ECE within 15 mm of the label.
 
     Args:
         probabilities: of `predict_prepared`.
         prepared: the patient, with a label.
-        largest: only the largest component counts.
     """
     from pancreas_ssl.evaluation import evaluate_case, largest_component
     from pancreas_ssl.evaluation.calibration import band_ece
 
     mask = probabilities.argmax(axis=0) == PANCREAS
     label = prepared.label[0] == PANCREAS
-    row = evaluate_case(largest_component(mask) if largest else mask, label, prepared.spacing)
+    row = evaluate_case(largest_component(mask), label, prepared.spacing)
     return row | {"ece_band": band_ece(probabilities[PANCREAS], label, prepared.spacing)}
 
 
@@ -72,7 +70,7 @@ def measure(
         root: where the cards' files lie, for cards that read a folder.
         most: at most so many patients per source, in the card's order.
         reveal: open sources of role test; it is logged in the folder.
-        command: put into `measured.json`.
+        command: put into `measured.json`; by default it is put together from the arguments.
 
     Raises:
         InputError: no weights or source, unknown ones, a role that forbids it, a case without a label.
@@ -87,10 +85,11 @@ def measure(
     for source in sources:
         check_role(source, "measure", reveal=reveal)
     models = {name: _voting(which) for name, which in weights.items()}
+    command = command or _command(weights, sources, out, root, most, reveal)
     out = make_folder(out)
     if opened := [full_name(source) for source in sources if role_of(source) == "test"]:
         digests = " ".join(str(model.metadata.get("digest", ""))[:16] for model, _ in models.values())
-        log_reveal(out, digests, opened, command or "measure")
+        log_reveal(out, digests, opened, command)
     path = out / "rows.jsonl"
     there = {(row["arm"], row["source"], row["case"]) for row in repair_rows(path)}
     for source in sources:
@@ -119,22 +118,33 @@ def _voting(which: str | Path) -> tuple["Model", dict[str, Any]]:
 def _measured(model: "Model", case, device: str) -> dict[str, Any]:
     """The metrics of one patient, and `dice_all`: the Dice of all voxels, before the largest component was chosen."""
     from pancreas_ssl.data.preprocessing import prepare_case
+    from pancreas_ssl.evaluation import dice_coefficient
     from pancreas_ssl.inference import predict_prepared
 
-    spacing = (
-        model.spacing[0] if len(set(model.spacing)) == 1 else model.spacing
-    )  # one number: as in the cache
+    even = len(set(model.spacing)) == 1  # one number then: the cache keeps what a study prepared under it
+    spacing = model.spacing[0] if even else model.spacing
     prepared = prepare_case(case, spacing=spacing, window=model.window)
     if prepared.label is None:
         raise InputError(
             f"expected a label for case {case.id} of {case.source}, it has none; leave it out of the card's split"
         )
     probabilities = predict_prepared(model, prepared.image, device=device)
-    whole = patient_metrics(probabilities, prepared, largest=False)
-    return patient_metrics(probabilities, prepared) | {"dice_all": whole["dice"]}
+    whole = dice_coefficient(probabilities.argmax(axis=0) == PANCREAS, prepared.label[0] == PANCREAS)
+    return patient_metrics(probabilities, prepared) | {"dice_all": whole}
 
 
-def _write(rows: "pd.DataFrame", out: Path, weights: dict[str, str], command: str | None) -> None:
+def _command(weights, sources, out, root, most, reveal: bool) -> str:
+    words = ["pancreas-ssl", "measure"]
+    for name, which in weights.items():
+        words += ["--weights", name if str(which) == name else f"{name}={which}"]
+    for source in sources:
+        words += ["--source", source]
+    for option, value in (("--root", root), ("--most", most), ("--out", out)):
+        words += [option, str(value)] if value is not None else []
+    return shlex.join(words + ["--reveal"] * reveal)
+
+
+def _write(rows: "pd.DataFrame", out: Path, weights: dict[str, str], command: str) -> None:
     from pancreas_ssl.study.tables import summary_table, write_table
     from pancreas_ssl.versions import installed_versions
 

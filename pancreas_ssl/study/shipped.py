@@ -24,10 +24,10 @@ TABLES = ("rows", "summary", "comparisons", "curves")
 
 @dataclass(frozen=True)
 class ShippedStudy:
-    """Tables of a finished study; `study` is its configuration, `facts` the content of its `study.json`."""
+    """Tables of a finished study; `config` is what was asked, `facts` the content of its `study.json`."""
 
     name: str
-    study: Study
+    config: Study
     rows: "pd.DataFrame"  # one per arm, seed, source and patient
     summary: "pd.DataFrame"
     comparisons: "pd.DataFrame"
@@ -84,7 +84,7 @@ def keep_study(out: str | Path, name: str) -> Path:
             f"expected a finished study in {out}, {missing[0]} is not there; let it finish first"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    for file in ("study.json", "rows.csv", "summary.csv", "comparisons.csv"):
+    for file in ("study.json", *(f"{table}.csv" for table in TABLES if table != "curves")):
         with atomic_path(folder / file) as temporary:
             shutil.copyfile(out / file, temporary)
     curves = pd.read_csv(out / "curves.csv")

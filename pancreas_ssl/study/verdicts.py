@@ -39,7 +39,7 @@ def differs_in(study: Study) -> "dict[str, str]":
     """Per arm the fields of the recipe, and the data, in which it differs from plain training.
 
     Example:
-        >>> differs_in(shipped_study("controls").study)["labels"]    # doctest: +SKIP
+        >>> differs_in(shipped_study("controls").config)["labels"]    # doctest: +SKIP
         'augmentation: labels'
     """
     words = {}

@@ -96,3 +96,8 @@ def test_the_command_names_files_and_prints_means(card, weights, tmp_path, capsy
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == f"Rows: {tmp_path / 'out' / 'rows.csv'}"
     assert lines[-2].split()[:3] == ["mine", "tiny/V", "1"]
+    told = json.loads((tmp_path / "out" / "measured.json").read_text())["command"]
+    assert (
+        told
+        == f"pancreas-ssl measure --weights mine={weights} --source {card}/V --most 1 --out {tmp_path / 'out'}"
+    )

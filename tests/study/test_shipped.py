@@ -33,14 +33,14 @@ def finished(folder):
 def test_kept_and_found_again(assets):
     shipped.keep_study(finished(assets / "run"), "mine")
     found = shipped_study("mine")
-    assert found.study == load_study(assets / "run" / "study.yml")
+    assert found.config == load_study(assets / "run" / "study.yml")
     assert found.command.startswith("pancreas-ssl study") and found.summary["dice_mean"].tolist() == [0.8]
     assert found.curves["step"].tolist() == [20] and found.rows["dice"].tolist() == [0.8]
 
 
 def test_a_finished_study_is_read_from_its_folder(assets):
     found = shipped_study(finished(assets / "run"))
-    assert found.study.seeds == [0, 1] and found.rows["dice"].tolist() == [0.8]
+    assert found.config.seeds == [0, 1] and found.rows["dice"].tolist() == [0.8]
 
 
 def test_an_unknown_name_and_an_unfinished_study_get_sentences(assets):
