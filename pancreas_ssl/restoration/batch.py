@@ -66,6 +66,10 @@ def corrupt_batch(
 ) -> tuple[Float32[Tensor, "B 1 x y z"], Bool[Tensor, "B 1 x y z"]]:
     """Corrupt each patch of a batch with draws of its own.
 
+    It is done on the processor whatever the device: these are many small boxes, each of which a card would have to be
+    told of. On an H100 that five trainings shared, a training went on at 5.7 to 6.3 steps a second with the boxes cut
+    there, and at 7.3 to 9.1 like this (patches of 96x80x64 or 64x64x48, four a step).
+
     Args:
         images: in [-1, 1]; they stay as they are.
         uncertainty, regions: of the same patches, on the same device.
@@ -94,8 +98,11 @@ def corrupt_batch(
         f"{tuple(images.shape)}, {tuple(uncertainty.shape)}, {tuple(regions.shape)} and {len(rngs)}",
         "cut all of them from the same patches",
     )  # fmt: skip
+    device = images.device
+    images, uncertainty, regions = images.cpu(), uncertainty.cpu(), regions.cpu()
     placements = [
         place(*maps, rng, kind, **settings) for *maps, rng in zip(uncertainty, regions, rngs, strict=True)
     ]
     corrupted = [apply_placement(image, spot) for image, spot in zip(images, placements, strict=True)]
-    return torch.stack(corrupted), torch.stack([spot.mask for spot in placements])
+    mask = torch.stack([spot.mask for spot in placements])
+    return torch.stack(corrupted).to(device), mask.to(device)

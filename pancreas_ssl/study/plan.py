@@ -17,7 +17,7 @@ from pancreas_ssl.study.config import Study, folder_of
 from pancreas_ssl.study.roles import full_name, open_cases, role_of
 from pancreas_ssl.training.recipe import Recipe
 
-__all__ = ["Cell", "Plan", "agree", "cells_of", "make_plan", "read_plan", "revealed", "write_plan"]
+__all__ = ["Cell", "Plan", "agree", "cell_folder", "cells_of", "make_plan", "read_plan", "revealed", "write_plan"]
 
 PLAN = "plan.json"
 GROWS = ("arms", "seeds", "comparisons")
@@ -130,10 +130,15 @@ def cells_of(study: Study, plan: Plan, reveal: bool) -> list[Cell]:
                     measure=tuple(study.sources_of(arm)),
                     patients=study.patients,
                     reveal=reveal,
-                    folder=f"cells/{folder_of(arm)}-seed{seed}",
+                    folder=cell_folder(arm, seed),
                 )
             )
     return cells
+
+
+def cell_folder(arm: str, seed: int) -> str:
+    """Where a cell lies below the study's folder."""
+    return f"cells/{folder_of(arm)}-seed{seed}"
 
 
 def read_plan(out: Path) -> Plan | None:

@@ -1,7 +1,8 @@
 """Finished studies: their tables come with the package, so that a notebook shows them without hours of training.
 
 In `assets/NAME/`: the study's file `study.yml`, its tables as `run_study` wrote them (one row per patient and seed
-among them), and `study.json`, which names the command that made them. `keep_study` puts them there.
+among them), and `study.json`, which names the command that made them. `keep_study` puts them there, `unpack_study`
+makes a folder of them in which the study can grow.
 """
 
 import json
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.files import atomic_path
+from pancreas_ssl.files import atomic_path, make_folder
 from pancreas_ssl.study.config import Study
+from pancreas_ssl.study.plan import Plan, cell_folder, read_plan, write_plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ShippedStudy", "keep_study", "shipped_study"]
+__all__ = ["ShippedStudy", "keep_study", "shipped_study", "unpack_study"]
 
 TABLES = ("rows", "summary", "comparisons", "curves")
 
@@ -91,3 +93,39 @@ def keep_study(out: str | Path, name: str) -> Path:
     with atomic_path(folder / "curves.csv") as temporary:
         curves[curves["held_out_dice"].notna()].to_csv(temporary, index=False)
     return folder
+
+
+def unpack_study(name: str, out: str | Path) -> Path:
+    """Make a study's folder out of shipped tables: its cells are finished there, and `run_study` adds arms or seeds
+    to them without training the old ones again (their weights are not shipped, so they cannot be measured anew).
+
+    Rows keep every digit; a cell's seconds are those of its last row in the curves.
+
+    Raises:
+        InputError: no such study, or `out` holds a study already.
+
+    Example:
+        >>> unpack_study("controls", "runs/controls")    # doctest: +SKIP
+        PosixPath('runs/controls')
+    """
+    shipped, out = shipped_study(name), make_folder(out)
+    if read_plan(out) is not None or (out / "cells").exists():
+        raise InputError(f"expected an empty folder, {out} holds a study already; name another one")
+    facts = shipped.facts
+    precision = facts["precision"]
+    for (arm, seed), rows in shipped.rows.groupby(["arm", "seed"], sort=False):
+        folder = make_folder(out / cell_folder(arm, seed))
+        with atomic_path(folder / "rows.jsonl") as temporary:
+            records = rows.astype(object).where(rows.notna(), None).to_dict("records")
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in records), encoding="utf-8")
+        curves = shipped.curves.query("arm == @arm and seed == @seed").drop(columns=["arm", "seed"])
+        with atomic_path(folder / "history.csv") as temporary:
+            curves.dropna(axis="columns", how="all").to_csv(temporary, index=False)
+        done = {"arm": arm, "seed": int(seed), "steps": int(curves["step"].max()), "rows": len(rows)}
+        done |= {"seconds": round(float(curves["seconds"].max()), 1), "peak_memory": facts["peak_memory"]}
+        done |= {"device": facts["device"], "precision": precision, "finished": f"shipped: {shipped.command}"}
+        with atomic_path(folder / "done.json") as temporary:
+            temporary.write_text(json.dumps(done) + "\n")
+    known = dict.fromkeys(facts["recipes"], precision)
+    write_plan(out, Plan(facts["config"], facts["recipes"], known, facts["phantom"], facts["data"]))
+    return out

@@ -23,6 +23,7 @@ from pancreas_ssl.training import checkpoint as states
 from pancreas_ssl.training.guides import OUTSIDE, Guides
 from pancreas_ssl.training.held_out import held_out_dice
 from pancreas_ssl.training.launching import StopKey, accelerated, agreed_plan, own_device
+from pancreas_ssl.training.lean import lean
 from pancreas_ssl.training.learner import Learner
 from pancreas_ssl.training.memory import check_memory, peak_memory
 from pancreas_ssl.training.patches import Patches
@@ -89,7 +90,8 @@ def fit(
 
     Args:
         recipe: what to do; `recipe.seed` decides every draw.
-        train: prepared cases with labels, on the recipe's grid and window.
+        train: prepared cases with labels, on the recipe's grid and window; their labels lose what is darker than
+            `recipe.label_above` (those of `held_out` stay whole).
         held_out: other patients of the same source; their Dice is measured every `recipe.evaluate_every` steps and
             at the end. They choose nothing: the last moving average is the result.
         out: folder for the checkpoint; without it nothing is written.
@@ -120,6 +122,7 @@ def fit(
             "pass some, or set the weight to 0"
         )
     unlabelled = unlabelled if recipe.unlabelled_weight > 0 else None
+    train = [lean(case, recipe.label_above) for case in train]
     digest = cases_digest([*train, *(unlabelled or ())])
     state = _earlier(out, recipe, digest, resume)
     where = own_device(devices.resolve_device(device))

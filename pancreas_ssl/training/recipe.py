@@ -54,6 +54,7 @@ class Recipe:
     ema_decay: float = 0.99  # moving average of the weights, which is what is used and shipped
 
     # --- Which patches, and how they are varied
+    label_above: float = -1000.0  # HU; darker voxels of a label count as background (fat between the lobules)
     foreground: float = 0.7  # share of patches centred on a pancreas voxel
     affine: float = 0.7  # share of patches that are rotated and scaled
     rotation: float = 0.12  # rad, standard deviation about each axis
