@@ -72,7 +72,7 @@ def shipped_study(name: str | Path) -> ShippedStudy:
 
 def keep_study(out: str | Path, name: str) -> Path:
     """Copy the tables of the finished study in `out` to where `shipped_study(name)` finds them; curves are thinned to
-    the rows in which held-out patients were looked at.
+    the rows in which held-out patients were looked at, and each training's last.
 
     Raises:
         InputError: `out` holds no finished study.
@@ -91,7 +91,8 @@ def keep_study(out: str | Path, name: str) -> Path:
             shutil.copyfile(out / file, temporary)
     curves = pd.read_csv(out / "curves.csv")
     with atomic_path(folder / "curves.csv") as temporary:
-        curves[curves["held_out_dice"].notna()].to_csv(temporary, index=False)
+        last = ~curves.duplicated(["arm", "seed"], keep="last")
+        curves[curves["held_out_dice"].notna() | last].to_csv(temporary, index=False)
     return folder
 
 
@@ -99,7 +100,7 @@ def unpack_study(name: str, out: str | Path) -> Path:
     """Make a study's folder out of shipped tables: its cells are finished there, and `run_study` adds arms or seeds
     to them without training the old ones again (their weights are not shipped, so they cannot be measured anew).
 
-    Rows keep every digit; a cell's seconds are those of its last row in the curves.
+    Rows keep every digit; a cell's seconds are those of its last row in the curves (0 where there is none).
 
     Raises:
         InputError: no such study, or `out` holds a study already.
@@ -120,9 +121,10 @@ def unpack_study(name: str, out: str | Path) -> Path:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in records), encoding="utf-8")
         curves = shipped.curves.query("arm == @arm and seed == @seed").drop(columns=["arm", "seed"])
         with atomic_path(folder / "history.csv") as temporary:
-            curves.dropna(axis="columns", how="all").to_csv(temporary, index=False)
-        done = {"arm": arm, "seed": int(seed), "steps": int(curves["step"].max()), "rows": len(rows)}
-        done |= {"seconds": round(float(curves["seconds"].max()), 1), "peak_memory": facts["peak_memory"]}
+            curves.to_csv(temporary, index=False)
+        done = {"arm": arm, "seed": int(seed), "steps": facts["recipes"][arm]["steps"], "rows": len(rows)}
+        spent = float(curves["seconds"].max()) if len(curves) else 0.0
+        done |= {"seconds": round(spent, 1), "peak_memory": facts["peak_memory"]}
         done |= {"device": facts["device"], "precision": precision, "finished": f"shipped: {shipped.command}"}
         with atomic_path(folder / "done.json") as temporary:
             temporary.write_text(json.dumps(done) + "\n")

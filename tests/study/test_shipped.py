@@ -7,6 +7,8 @@ import pytest
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.study import load_study, shipped, shipped_study
+from pancreas_ssl.study.plan import agree, cells_of, read_plan
+from pancreas_ssl.study.tables import comparisons_table, curves_table, rows_table, summary_table
 from tests.study.helpers import settings, write, write_card
 
 
@@ -26,7 +28,8 @@ def finished(folder):
     )
     pd.DataFrame({"arm": ["plain"], "seed": [0], "dice": [0.8]}).to_csv(folder / "rows.csv", index=False)
     pd.DataFrame({"comparison": ["one"]}).to_csv(folder / "comparisons.csv")
-    pd.DataFrame({"step": [10, 20], "held_out_dice": [None, 0.7]}).to_csv(folder / "curves.csv", index=False)
+    curves = {"arm": ["plain"] * 3, "seed": [0, 0, 1], "step": [10, 20, 20], "held_out_dice": [None, 0.7, None]}
+    pd.DataFrame(curves).to_csv(folder / "curves.csv", index=False)
     return folder
 
 
@@ -35,7 +38,7 @@ def test_kept_and_found_again(assets):
     found = shipped_study("mine")
     assert found.config == load_study(assets / "run" / "study.yml")
     assert found.command.startswith("pancreas-ssl study") and found.summary["dice_mean"].tolist() == [0.8]
-    assert found.curves["step"].tolist() == [20] and found.rows["dice"].tolist() == [0.8]
+    assert found.curves["step"].tolist() == [20, 20] and found.rows["dice"].tolist() == [0.8]
 
 
 def test_a_finished_study_is_read_from_its_folder(assets):
@@ -51,3 +54,23 @@ def test_an_unknown_name_and_an_unfinished_study_get_sentences(assets):
     with pytest.raises(InputError, match="summary.csv is not there"):
         shipped.keep_study(assets / "run", "again")
     assert not (assets / "assets" / "again").exists()
+
+
+def test_a_shipped_study_becomes_a_folder_in_which_it_can_grow(tmp_path):
+    there = shipped_study("controls")
+    out = shipped.unpack_study("controls", tmp_path / "run")
+    cells = cells_of(there.config, read_plan(out), reveal=False)
+    rows = rows_table(cells, out)
+    found = {
+        "rows": rows,
+        "summary": summary_table(rows),
+        "comparisons": comparisons_table(there.config, rows),
+        "curves": curves_table(cells, out),
+    }
+    for name, table in found.items():
+        shipped_table = getattr(there, name)[list(table.columns)]
+        pd.testing.assert_frame_equal(table, shipped_table, check_dtype=False, rtol=1e-12)
+    assert all((out / cell.folder / "done.json").exists() for cell in cells)
+    agree(read_plan(out), there.config.plain(), out)
+    with pytest.raises(InputError, match="holds a study already"):
+        shipped.unpack_study("controls", out)
