@@ -129,5 +129,5 @@ def unpack_study(name: str, out: str | Path) -> Path:
         with atomic_path(folder / "done.json") as temporary:
             temporary.write_text(json.dumps(done) + "\n")
     known = dict.fromkeys(facts["recipes"], precision)
-    write_plan(out, Plan(facts["config"], facts["recipes"], known, facts["phantom"], facts["data"]))
+    write_plan(out, Plan(shipped.config.plain(), facts["recipes"], known, facts["phantom"], facts["data"]))
     return out
