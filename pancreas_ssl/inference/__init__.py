@@ -6,6 +6,7 @@ Teaching and research only, not for clinical use.
 from pancreas_ssl.inference.paths import predict_path
 from pancreas_ssl.inference.predict import Prediction, entropy_bits, predict_volume
 from pancreas_ssl.inference.sliding import body_box, predict_prepared
+from pancreas_ssl.inference.tissue import is_tissue, without_fat
 from pancreas_ssl.inference.weights import Model, known_weights, load_weights, save_weights
 
 __all__ = [
@@ -13,10 +14,12 @@ __all__ = [
     "Prediction",
     "body_box",
     "entropy_bits",
+    "is_tissue",
     "known_weights",
     "load_weights",
     "predict_path",
     "predict_prepared",
     "predict_volume",
     "save_weights",
+    "without_fat",
 ]

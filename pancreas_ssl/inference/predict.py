@@ -11,6 +11,7 @@ from pancreas_ssl.data.preprocessing import Prepared, prepare, to_volume_grid
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.evaluation.components import largest_component
 from pancreas_ssl.inference.sliding import predict_prepared
+from pancreas_ssl.inference.tissue import without_fat
 from pancreas_ssl.inference.weights import Model
 
 __all__ = ["Prediction", "entropy_bits", "predict_volume"]
@@ -72,6 +73,7 @@ def predict_volume(
     precision: str = "auto",
     largest: bool = True,
     flips: tuple[int, ...] = (),
+    tissue_above: float | None = None,
 ) -> Prediction:
     """Segment a scan: a voxel is pancreas where that class is the most probable, on the scan's own grid.
 
@@ -80,6 +82,7 @@ def predict_volume(
         volume: HU with RAS+ axes, from `read_image`.
         overlap, device, precision, flips: as in `predict_prepared`.
         largest: keep the largest connected component only.
+        tissue_above: HU; what is darker is not marked (see `without_fat`). None: as the weights say, -1000: no limit.
 
     Example:
         >>> prediction = predict_volume(load_weights(), read_image("scan.nii.gz"))    # doctest: +SKIP
@@ -91,6 +94,8 @@ def predict_volume(
         model, prepared.image, overlap=overlap, device=device, precision=precision, flips=flips
     )
     mask = _mask(probabilities, prepared, volume, largest)
+    above = model.tissue_above if tissue_above is None else tissue_above
+    mask = without_fat(mask, prepared, volume, above)
     return Prediction(mask, probabilities, prepared, volume, time.perf_counter() - start)
 
 

@@ -51,6 +51,11 @@ class Model:
         self.window = tuple(float(edge) for edge in self.window)
 
     @property
+    def tissue_above(self) -> float:
+        """HU below which nothing is marked (`inference.tissue`), as the recipe of the weights says; else -1000."""
+        return float(self.metadata.get("recipe", {}).get("tissue_above", -1000.0))
+
+    @property
     def window_size(self) -> tuple[int, int, int]:
         """Voxels of a sliding window: the patch, rounded up to multiples of the network's stride."""
         stride = self.network.stride

@@ -30,20 +30,24 @@ __all__ = ["measure", "patient_metrics"]
 PANCREAS = 1
 
 
-def patient_metrics(probabilities: Float32[np.ndarray, "C X Y Z"], prepared: "Prepared") -> dict[str, Any]:
+def patient_metrics(
+    probabilities: Float32[np.ndarray, "C X Y Z"], prepared: "Prepared", tissue_above: float = -1000.0
+) -> dict[str, Any]:
     """The metrics of one patient on the network's grid: those of `evaluate_case` for the most probable class, largest
     component, and `ece_band`, the voxel ECE within 15 mm of the label.
 
     Args:
         probabilities: of `predict_prepared`.
         prepared: the patient, with a label.
+        tissue_above: HU; what is darker is not marked, as in `predict_volume`.
     """
     from pancreas_ssl.evaluation import evaluate_case, largest_component
     from pancreas_ssl.evaluation.calibration import band_ece
+    from pancreas_ssl.inference import is_tissue
 
-    mask = probabilities.argmax(axis=0) == PANCREAS
+    mask = largest_component(probabilities.argmax(axis=0) == PANCREAS)
     label = prepared.label[0] == PANCREAS
-    row = evaluate_case(largest_component(mask), label, prepared.spacing)
+    row = evaluate_case(mask & is_tissue(prepared, tissue_above), label, prepared.spacing)
     return row | {"ece_band": band_ece(probabilities[PANCREAS], label, prepared.spacing)}
 
 
@@ -119,7 +123,7 @@ def _measured(model: "Model", case, device: str) -> dict[str, Any]:
     """The metrics of one patient, and `dice_all`: the Dice of all voxels, before the largest component was chosen."""
     from pancreas_ssl.data.preprocessing import prepare_case
     from pancreas_ssl.evaluation import dice_coefficient
-    from pancreas_ssl.inference import predict_prepared
+    from pancreas_ssl.inference import is_tissue, predict_prepared
 
     even = len(set(model.spacing)) == 1  # one number then: the cache keeps what a study prepared under it
     spacing = model.spacing[0] if even else model.spacing
@@ -129,8 +133,9 @@ def _measured(model: "Model", case, device: str) -> dict[str, Any]:
             f"expected a label for case {case.id} of {case.source}, it has none; leave it out of the card's split"
         )
     probabilities = predict_prepared(model, prepared.image, device=device)
-    whole = dice_coefficient(probabilities.argmax(axis=0) == PANCREAS, prepared.label[0] == PANCREAS)
-    return patient_metrics(probabilities, prepared) | {"dice_all": whole}
+    marked = (probabilities.argmax(axis=0) == PANCREAS) & is_tissue(prepared, model.tissue_above)
+    whole = dice_coefficient(marked, prepared.label[0] == PANCREAS)
+    return patient_metrics(probabilities, prepared, model.tissue_above) | {"dice_all": whole}
 
 
 def _command(weights, sources, out, root, most, reveal: bool) -> str:

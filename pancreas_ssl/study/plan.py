@@ -17,7 +17,17 @@ from pancreas_ssl.study.config import Study, folder_of
 from pancreas_ssl.study.roles import full_name, open_cases, role_of
 from pancreas_ssl.training.recipe import Recipe
 
-__all__ = ["Cell", "Plan", "agree", "cell_folder", "cells_of", "make_plan", "read_plan", "revealed", "write_plan"]
+__all__ = [
+    "Cell",
+    "Plan",
+    "agree",
+    "cell_folder",
+    "cells_of",
+    "make_plan",
+    "read_plan",
+    "revealed",
+    "write_plan",
+]
 
 PLAN = "plan.json"
 GROWS = ("arms", "seeds", "comparisons")

@@ -23,9 +23,8 @@ from pancreas_ssl.training import checkpoint as states
 from pancreas_ssl.training.guides import OUTSIDE, Guides
 from pancreas_ssl.training.held_out import held_out_dice
 from pancreas_ssl.training.launching import StopKey, accelerated, agreed_plan, own_device
-from pancreas_ssl.training.lean import lean
 from pancreas_ssl.training.learner import Learner
-from pancreas_ssl.training.memory import check_memory, peak_memory
+from pancreas_ssl.training.memory import case_bytes, check_memory, peak_memory
 from pancreas_ssl.training.patches import Patches
 from pancreas_ssl.training.progress import Progress, duration
 from pancreas_ssl.training.recipe import Recipe
@@ -90,8 +89,7 @@ def fit(
 
     Args:
         recipe: what to do; `recipe.seed` decides every draw.
-        train: prepared cases with labels, on the recipe's grid and window; their labels lose what is darker than
-            `recipe.label_above` (those of `held_out` stay whole).
+        train: prepared cases with labels, on the recipe's grid and window.
         held_out: other patients of the same source; their Dice is measured every `recipe.evaluate_every` steps and
             at the end. They choose nothing: the last moving average is the result.
         out: folder for the checkpoint; without it nothing is written.
@@ -122,14 +120,12 @@ def fit(
             "pass some, or set the weight to 0"
         )
     unlabelled = unlabelled if recipe.unlabelled_weight > 0 else None
-    train = [lean(case, recipe.label_above) for case in train]
     digest = cases_digest([*train, *(unlabelled or ())])
     state = _earlier(out, recipe, digest, resume)
     where = own_device(devices.resolve_device(device))
     plan = agreed_plan(where, state.precision if state else recipe.precision)
     channels_last = state.channels_last if state else plan.channels_last
-    volumes = sum(case.image.nbytes + case.label.nbytes for case in train) if where.type == "cuda" else 0
-    needed = check_memory(recipe, where, volumes, plan.precision)
+    needed = check_memory(recipe, where, case_bytes(train, recipe, where), plan.precision)
     if progress and rank() == 0:
         words = devices.describe(where, state.precision if state else recipe.precision)
         print(f"{words}; memory needed: about {needed}", flush=True)

@@ -5,15 +5,17 @@ backward pass will need is counted, without any memory or time to speak of.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
+from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.training.learner import Learner
 from pancreas_ssl.training.recipe import Recipe
 
-__all__ = ["Forecast", "available", "check_memory", "forecast"]
+__all__ = ["Forecast", "available", "case_bytes", "check_memory", "forecast"]
 
 # Weights, gradients, two moments of AdamW, moving average
 COPIES_OF_WEIGHTS = 5
@@ -87,6 +89,24 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
         patches=voxels * (4 + 8 + 12 + 2 * 4 * 2),  # image, label, sampling grid, the boxes they are cut from
         cases=cases,
     )
+
+
+def case_bytes(cases: Sequence[Prepared], recipe: Recipe, device: torch.device | str) -> int:
+    """Bytes of the cases on the training device: three half-precision maps each where a module is guided, and on a
+    card image, label and organ map themselves (a processor trains on the arrays that are there).
+
+    Example:
+        >>> import numpy as np
+        >>> image = np.zeros((1, 10, 10, 10), np.float32)
+        >>> case = Prepared("1", "demo", image, image.astype(np.uint8), (3.0,) * 3, np.eye(4), (-150.0, 250.0))
+        >>> case_bytes([case], Recipe(), "cpu"), case_bytes([case], Recipe(), "cuda")
+        (0, 5000)
+    """
+    maps = sum(3 * 2 * case.image.size for case in cases) if recipe.guided else 0
+    if torch.device(device).type != "cuda":
+        return maps
+    kept = [array for case in cases for array in (case.image, case.label, case.organs) if array is not None]
+    return maps + sum(array.nbytes for array in kept)
 
 
 def available(device: torch.device | str) -> int:

@@ -54,7 +54,6 @@ class Recipe:
     ema_decay: float = 0.99  # moving average of the weights, which is what is used and shipped
 
     # --- Which patches, and how they are varied
-    label_above: float = -1000.0  # HU; darker voxels of a label count as background (fat between the lobules)
     foreground: float = 0.7  # share of patches centred on a pancreas voxel
     affine: float = 0.7  # share of patches that are rotated and scaled
     rotation: float = 0.12  # rad, standard deviation about each axis
@@ -71,6 +70,9 @@ class Recipe:
     organs_weight: float = 0.0  # an auxiliary head names all organs of the card, at half resolution
     unlabelled_weight: float = 0.0  # consistency on patches of cases whose labels are not used
     nonsense_weight: float = 0.0  # a control: an auxiliary head predicts noise that no image tells of
+
+    # --- When it predicts
+    tissue_above: float = -1000.0  # HU; darker voxels are never marked (fat). No training sees it
 
     # --- The two self-supervised modules: after a while of segmentation alone, they are faded in
     contrast_weight: float = 0.0  # share of the global-feature contrast

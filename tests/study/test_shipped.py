@@ -28,7 +28,12 @@ def finished(folder):
     )
     pd.DataFrame({"arm": ["plain"], "seed": [0], "dice": [0.8]}).to_csv(folder / "rows.csv", index=False)
     pd.DataFrame({"comparison": ["one"]}).to_csv(folder / "comparisons.csv")
-    curves = {"arm": ["plain"] * 3, "seed": [0, 0, 1], "step": [10, 20, 20], "held_out_dice": [None, 0.7, None]}
+    curves = {
+        "arm": ["plain"] * 3,
+        "seed": [0, 0, 1],
+        "step": [10, 20, 20],
+        "held_out_dice": [None, 0.7, None],
+    }
     pd.DataFrame(curves).to_csv(folder / "curves.csv", index=False)
     return folder
 

@@ -63,3 +63,12 @@ def test_what_cannot_fit_is_refused_before_the_first_step(monkeypatch, tmp_path,
 
 def test_what_is_free_is_asked_from_the_machine():
     assert 2**20 < memory.available("cpu") < 2**50
+
+
+def test_cases_and_the_maps_of_the_modules_are_counted_where_they_lie():
+    case = ball(0)
+    voxels, guided = case.image.size, Recipe(contrast_weight=0.1)
+    assert memory.case_bytes([case], Recipe(), "cpu") == 0
+    assert memory.case_bytes([case, case], guided, "cpu") == 2 * 6 * voxels
+    assert memory.case_bytes([case], Recipe(), "cuda") == case.image.nbytes + case.label.nbytes
+    assert memory.case_bytes([case], guided, "cuda") == 6 * voxels + case.image.nbytes + case.label.nbytes
