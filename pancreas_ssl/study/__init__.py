@@ -1,8 +1,9 @@
 """Arms x seeds x sources from one file to tables with intervals; resumable, with guarded roles.
 
 `run_study` does it all, `load_study` reads the file, `check_role` and `open_cases` guard the sources, `shipped_study`
-reads the tables of a study that comes with the package, `verdicts` says what its comparisons decided. On synthetic
-phantoms every result is a check of mechanism, never a clinical one.
+reads the tables of a study that comes with the package, `verdicts` says what its comparisons decided, and
+`shipped_measured` reads what was measured of trained networks. On synthetic phantoms every result is a check of
+mechanism, never a clinical one.
 """
 
 from pancreas_ssl.study.config import Study, load_study
@@ -10,7 +11,7 @@ from pancreas_ssl.study.measure import patient_metrics
 from pancreas_ssl.study.power import smallest_difference
 from pancreas_ssl.study.roles import check_role, open_cases
 from pancreas_ssl.study.run import run_study
-from pancreas_ssl.study.shipped import ShippedStudy, shipped_study
+from pancreas_ssl.study.shipped import ShippedStudy, shipped_measured, shipped_study
 from pancreas_ssl.study.verdicts import differs_in, verdicts
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "open_cases",
     "patient_metrics",
     "run_study",
+    "shipped_measured",
     "shipped_study",
     "smallest_difference",
     "verdicts",

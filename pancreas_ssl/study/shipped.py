@@ -2,7 +2,8 @@
 
 In `assets/NAME/`: the study's file `study.yml`, its tables as `run_study` wrote them (one row per patient and seed
 among them), and `study.json`, which names the command that made them. `keep_study` puts them there, `unpack_study`
-makes a folder of them in which the study can grow.
+makes a folder of them in which the study can grow. In the same way `shipped_measured` and `keep_measured` read and put
+there what `measure` found of trained networks: its `rows.csv` and `measured.json`.
 """
 
 import json
@@ -19,7 +20,7 @@ from pancreas_ssl.study.plan import Plan, cell_folder, read_plan, write_plan
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ShippedStudy", "keep_study", "shipped_study", "unpack_study"]
+__all__ = ["ShippedStudy", "keep_measured", "keep_study", "shipped_measured", "shipped_study", "unpack_study"]
 
 TABLES = ("rows", "summary", "comparisons", "curves")
 
@@ -93,6 +94,46 @@ def keep_study(out: str | Path, name: str) -> Path:
     with atomic_path(folder / "curves.csv") as temporary:
         last = ~curves.duplicated(["arm", "seed"], keep="last")
         curves[curves["held_out_dice"].notna() | last].to_csv(temporary, index=False)
+    return folder
+
+
+def shipped_measured(name: str | Path) -> "tuple[pd.DataFrame, str]":
+    """Rows of trained networks that were measured, and their command: by name, or your own by their folder.
+
+    Raises:
+        InputError: there are none of that name.
+
+    Example:
+        >>> rows, command = shipped_measured("real_ct")    # doctest: +SKIP
+    """
+    import pandas as pd
+
+    folder = Path(name) if (Path(name) / "measured.json").is_file() else _folder(str(name))
+    if not (folder / "measured.json").is_file():
+        known = sorted(path.parent.name for path in _folder("").glob("*/measured.json"))
+        raise InputError(
+            f"expected measurements that come with the package ({', '.join(known) or 'none yet'}), got {str(name)!r}; "
+            f"name one, or the folder of your own"
+        )
+    facts = json.loads((folder / "measured.json").read_text(encoding="utf-8"))
+    return pd.read_csv(folder / "rows.csv"), facts["command"]
+
+
+def keep_measured(out: str | Path, name: str) -> Path:
+    """Copy what `measure` left in `out` to where `shipped_measured(name)` finds it.
+
+    Raises:
+        InputError: `out` holds no finished measurement.
+    """
+    out, folder = Path(out), _folder(name)
+    files = ("rows.csv", "measured.json")
+    for file in files:
+        if not (out / file).is_file():
+            raise InputError(f"expected a measurement in {out}, {file} is not there; let it finish first")
+    make_folder(folder)
+    for file in files:
+        with atomic_path(folder / file) as temporary:
+            shutil.copyfile(out / file, temporary)
     return folder
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.study import load_study, shipped, shipped_study
+from pancreas_ssl.study import load_study, shipped, shipped_measured, shipped_study
 from pancreas_ssl.study.plan import agree, cells_of, read_plan
 from pancreas_ssl.study.tables import comparisons_table, curves_table, rows_table, summary_table
 from tests.study.helpers import settings, write, write_card
@@ -49,6 +49,20 @@ def test_kept_and_found_again(assets):
 def test_a_finished_study_is_read_from_its_folder(assets):
     found = shipped_study(finished(assets / "run"))
     assert found.config.seeds == [0, 1] and found.rows["dice"].tolist() == [0.8]
+
+
+def test_measured_networks_are_kept_with_their_command(assets):
+    run = assets / "measured"
+    run.mkdir()
+    with pytest.raises(InputError, match="rows.csv is not there"):
+        shipped.keep_measured(run, "mine")
+    (run / "rows.csv").write_text("arm,dice\nreal,0.5\n")
+    (run / "measured.json").write_text(json.dumps({"command": "pancreas-ssl measure --weights real"}))
+    for place in (shipped.keep_measured(run, "mine"), "mine"):
+        rows, command = shipped_measured(place)
+        assert rows["dice"].tolist() == [0.5] and command.endswith("--weights real")
+    with pytest.raises(InputError, match=r"\(mine\), got 'yours'"):
+        shipped_measured("yours")
 
 
 def test_an_unknown_name_and_an_unfinished_study_get_sentences(assets):
