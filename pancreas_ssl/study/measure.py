@@ -97,7 +97,7 @@ def measure(
     path = out / "rows.jsonl"
     there = {(row["arm"], row["source"], row["case"]) for row in repair_rows(path)}
     for source in sources:
-        for case in open_cases(source, "measure", reveal=reveal, most=most, root=root):
+        for case in open_cases(source, "measure", reveal=reveal, most=most, root=_root_of(source, root)):
             for name, (model, about) in models.items():
                 if (name, case.source, case.id) not in there:
                     row = about | {"arm": name, "source": case.source, "case": case.id}
@@ -107,6 +107,14 @@ def measure(
     rows = pd.DataFrame(sorted(found, key=lambda row: list(models).index(row["arm"])))
     _write(rows, out, {name: str(which) for name, which in weights.items()}, command)
     return rows
+
+
+def _root_of(source: str, root: str | Path | None) -> str | Path | None:
+    """`root` for a card that reads a folder; others know where their files are."""
+    from pancreas_ssl.data.access import parse_source
+    from pancreas_ssl.data.cards import load_card
+
+    return root if load_card(parse_source(source)[0]).access.method == "folder" else None
 
 
 def _voting(which: str | Path) -> tuple["Model", dict[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 from pancreas_ssl import devices
 from pancreas_ssl.cli import main
 from pancreas_ssl.contrast import GlobalContrast
+from pancreas_ssl.data.access import cases
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.inference import load_weights, save_weights
 from pancreas_ssl.network import SegmentationNetwork
@@ -68,6 +69,19 @@ def test_test_sources_need_a_reveal_which_is_logged(card, weights, tmp_path):
     assert not (tmp_path / "out").exists()
     measure({"one": weights}, [f"{card}/B"], tmp_path / "out", most=1, reveal=True)
     assert "tiny/B" in (tmp_path / "out" / "reveals.log").read_text()
+
+
+def test_the_root_is_for_cards_that_read_a_folder_alone(card, weights, tmp_path):
+    made = cases(f"{card}/V")[0]
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for kind in ("image", "label"):
+        (folder / f"p_{kind}.nii.gz").symlink_to(getattr(made, kind))
+    rows = measure(
+        {"one": weights}, [f"{card}/V", "folder"], tmp_path / "out", most=1, root=folder, reveal=True
+    )
+    assert rows["source"].tolist() == ["tiny/V", "folder/mine"]
+    assert rows["dice_all"].nunique() == 1 and rows["label_volume_ml"].nunique() == 1  # one scan on two roads
 
 
 def test_prototypes_vote_where_the_recipe_says_so(tmp_path):
