@@ -3,9 +3,10 @@
 from typing import Any
 
 from pancreas_ssl.widgets.circle import LiveCircle, circle_explorer
-from pancreas_ssl.widgets.features import FeatureSpace, LiveFeatures, feature_explorer, space_of
+from pancreas_ssl.widgets.features import LiveFeatures, feature_explorer
 from pancreas_ssl.widgets.slices import LiveSlices, slice_viewer
 from pancreas_ssl.widgets.sources import same_patient, source_explorer
+from pancreas_ssl.widgets.space import FeatureSpace, space_of
 from pancreas_ssl.widgets.training import LiveTraining, WatchedTraining, watch_training
 from pancreas_ssl.widgets.viewer import Viewer, is_live
 from pancreas_ssl.widgets.volumes import view_volume

@@ -1,14 +1,11 @@
 """Marks of the regions, and a feature space of them, painted with PIL."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pancreas_ssl.figures.style import REGIONS
-
-if TYPE_CHECKING:
-    from pancreas_ssl.widgets.features import FeatureSpace
+from pancreas_ssl.widgets.space import FeatureSpace
 
 __all__ = ["draw_mark", "painted_space", "region_legend"]
 
@@ -37,7 +34,7 @@ def draw_mark(pen, x: float, y: float, half: float, mark, faint: bool = False) -
         pen.ellipse([x - half, y - half, x + half, y + half], fill=fill, outline=edge)
 
 
-def painted_space(space: "FeatureSpace", region: int, spaces: "list[FeatureSpace]", size: int):
+def painted_space(space: FeatureSpace, region: int, spaces: list[FeatureSpace], size: int):
     """The feature space on a white canvas twice as wide, and the function from a point to its pixel on it.
 
     Args:
