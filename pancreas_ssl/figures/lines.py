@@ -76,7 +76,9 @@ def line_chart(
                 axes[0].plot(
                     [], [], color=mark.colour, linestyle=mark.line, marker=mark.marker, label=str(one)
                 )
-            figure.legend(loc="outside lower center", ncols=min(len(series), 4))
+            inches = 0.085 * max(len(str(one)) for one in series) + 0.6  # of an entry with its line
+            columns = max(1, min(4, int(figure.get_figwidth() / inches)))
+            figure.legend(loc="outside lower center", ncols=min(len(series), columns))
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     alt = f"{title or y}: {y} over {x}. From first to last point: {'; '.join(ends)}."

@@ -1,8 +1,9 @@
 """Fat is no pancreas: what a network trained on phantoms marks too much of in a real scan, and a rule against it.
 
-A phantom's label is a smooth organ with the fat between its lobules in it. Labels of real scans follow the tissue. So a
-network that knows phantoms alone draws too wide an outline in a real scan, and most of what it marks wrongly is fat. A
-voxel of the network's grid is kept only where at least half of it can be tissue.
+A phantom's label is a smooth organ with the fat between its lobules in it. Labels of real scans may follow the tissue:
+in the two that were looked at, networks from phantoms drew too wide an outline. So a voxel of the network's grid is
+kept only where at least half of it can be tissue. On the scan with contrast that helped every network, on a fatty
+pancreas without contrast it cost some of them up to three points of Dice (`assets/study/NOTES.md`, look 12).
 """
 
 import numpy as np

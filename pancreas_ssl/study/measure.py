@@ -128,10 +128,12 @@ def _voting(which: str | Path) -> tuple["Model", dict[str, Any]]:
 
 
 def _measured(model: "Model", case, device: str) -> dict[str, Any]:
-    """The metrics of one patient, and `dice_all`: the Dice of all voxels, before the largest component was chosen."""
+    """The metrics of one patient; `dice_all`, the Dice of all voxels, before the largest component was chosen; and
+    `dice_lean`, the Dice without fat (`inference.tissue`, -30 HU) whatever the weights say."""
     from pancreas_ssl.data.preprocessing import prepare_case
     from pancreas_ssl.evaluation import dice_coefficient
     from pancreas_ssl.inference import is_tissue, predict_prepared
+    from pancreas_ssl.inference.tissue import TISSUE_ABOVE
 
     even = len(set(model.spacing)) == 1  # one number then: the cache keeps what a study prepared under it
     spacing = model.spacing[0] if even else model.spacing
@@ -143,7 +145,9 @@ def _measured(model: "Model", case, device: str) -> dict[str, Any]:
     probabilities = predict_prepared(model, prepared.image, device=device)
     marked = (probabilities.argmax(axis=0) == PANCREAS) & is_tissue(prepared, model.tissue_above)
     whole = dice_coefficient(marked, prepared.label[0] == PANCREAS)
-    return patient_metrics(probabilities, prepared, model.tissue_above) | {"dice_all": whole}
+    lean = patient_metrics(probabilities, prepared, TISSUE_ABOVE)["dice"]
+    row = patient_metrics(probabilities, prepared, model.tissue_above)
+    return row | {"dice_all": whole, "dice_lean": lean}
 
 
 def _command(weights, sources, out, root, most, reveal: bool) -> str:

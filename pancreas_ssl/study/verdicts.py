@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pancreas_ssl.study.config import Study
+from pancreas_ssl.study.tables import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,8 @@ def verdicts(comparisons: "pd.DataFrame") -> list[str]:
     said = []
     for row in comparisons[comparisons["decides"].astype(bool)].itertuples():
         target = f"at least {row.target:+.3f}" if row.target > 0 else "above 0"
-        p = "< 0.001" if row.holm_p < 0.001 else f"{row.holm_p:.3f}"
+        close = abs(row.holm_p - LEVEL) < 0.005  # a p of 0.0504 should not read 0.050
+        p = "< 0.001" if row.holm_p < 0.001 else f"{row.holm_p:.{4 if close else 3}f}"
         outcome = "not met" if not row.met else "met and shown" if row.shown else "met, but not shown"
         said.append(
             f"{row.comparison}: {row.arm} - {row.against} = {row.difference:+.3f} {row.metric} "
