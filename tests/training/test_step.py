@@ -64,6 +64,7 @@ def test_each_arm_has_its_terms_and_a_gradient_for_every_weight(arm):
         "randconv": {"consistency"},
         "gin": {"consistency"},
         "organs": {"organs"},
+        "real": {"organs"},
         "unlabelled": {"unlabelled"},
         "nonsense": {"nonsense"},
     }
