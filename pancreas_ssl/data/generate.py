@@ -40,9 +40,7 @@ def generator_version() -> str:
                 value = body[0].value
                 if isinstance(value, ast.Constant) and isinstance(value.value, str):
                     body[0] = ast.Expr(ast.Constant(""))
-            if not getattr(
-                node, "type_params", True
-            ):  # new and empty in Python 3.12: as if it were not there
+            if getattr(node, "type_params", None) == []:  # came with Python 3.12: as if it were not there
                 del node.type_params
         digest.update(path.relative_to(root).as_posix().encode() + _dump(tree).encode())
     return digest.hexdigest()[:8]

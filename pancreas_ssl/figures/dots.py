@@ -6,7 +6,18 @@ import numpy as np
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, Mark, drawing, marks, new_figure
+from pancreas_ssl.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    Mark,
+    drawing,
+    legend_below,
+    marks,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -95,7 +106,7 @@ def dice_dots(
         if compare:
             for one in series:
                 axis.plot([], [], looks[one].marker, color=looks[one].colour, label=str(one), markersize=6)
-            figure.legend(loc="outside lower center", ncols=min(len(series), 4))
+            legend_below(figure, series)
     said = "; ".join(_sentence(row, by, compare, value, failure) for row in table)
     alt = f"{title or value}: a dot per patient, the mean with its 95 % interval beside the dots. {said}."
     return Described(figure, alt, pd.DataFrame(table), name)

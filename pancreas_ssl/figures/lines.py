@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.style import GREY, drawing, marks, new_figure
+from pancreas_ssl.figures.style import GREY, drawing, legend_below, marks, new_figure
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -76,9 +76,7 @@ def line_chart(
                 axes[0].plot(
                     [], [], color=mark.colour, linestyle=mark.line, marker=mark.marker, label=str(one)
                 )
-            inches = 0.085 * max(len(str(one)) for one in series) + 0.6  # of an entry with its line
-            columns = max(1, min(4, int(figure.get_figwidth() / inches)))
-            figure.legend(loc="outside lower center", ncols=min(len(series), columns))
+            legend_below(figure, series)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     alt = f"{title or y}: {y} over {x}. From first to last point: {'; '.join(ends)}."

@@ -18,6 +18,7 @@ __all__ = [
     "YELLOW",
     "Mark",
     "drawing",
+    "legend_below",
     "marks",
     "new_figure",
 ]
@@ -103,6 +104,13 @@ def new_figure(width: float, height: float):
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend_below(figure, names) -> None:
+    """The legend of these labelled series below the axes, in at most four columns, so that long names are not cut."""
+    inches = 0.085 * max(len(str(name)) for name in names) + 0.6  # of an entry with its mark
+    columns = max(1, min(4, len(names), int(figure.get_figwidth() / inches)))
+    figure.legend(loc="outside lower center", ncols=columns)
 
 
 def marks(names) -> dict[str, Mark]:

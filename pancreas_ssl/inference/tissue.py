@@ -28,8 +28,7 @@ def is_tissue(prepared: Prepared, above: float = TISSUE_ABOVE) -> Bool[np.ndarra
         >>> is_tissue(Prepared("1", "demo", image, None, (3.0,) * 3, np.eye(4), (-150.0, 250.0))).tolist()
         [[[False, True]]]
     """
-    low, high = prepared.window
-    return prepared.image[0] >= 2 * (above - low) / (high - low) - 1
+    return prepared.image[0] >= _level(prepared, above)
 
 
 def without_fat(
@@ -54,8 +53,13 @@ def without_fat(
     shift = np.eye(4)
     shift[:3, 3] = [part.start for part in box]
     part = Volume(volume.array[box], volume.affine @ shift)
-    low, high = prepared.window
     seen = to_volume_grid(prepared.image[0], prepared, part)
     kept = np.zeros(mask.shape, np.uint8)
-    kept[box] = mask[box] & (seen >= 2 * (above - low) / (high - low) - 1)
+    kept[box] = mask[box] & (seen >= _level(prepared, above))
     return kept
+
+
+def _level(prepared: Prepared, hu: float) -> float:
+    """HU on the scale of the prepared image."""
+    low, high = prepared.window
+    return 2 * (hu - low) / (high - low) - 1

@@ -147,7 +147,6 @@ def _measure(cell: Cell, folder: Path, device: str, stopping) -> None:
                 continue
             if stopping():
                 raise Stopped
-            above = cell.recipe["tissue_above"]
             model = model or with_prototypes(
                 load_weights(folder / "weights.safetensors"), cell.recipe["prototype_weight"]
             )
@@ -156,7 +155,7 @@ def _measure(cell: Cell, folder: Path, device: str, stopping) -> None:
             probabilities = predict_prepared(
                 model, prepared.image, device=device, precision=cell.recipe["precision"]
             )
-            append_row(path, row | patient_metrics(probabilities, prepared, above))
+            append_row(path, row | patient_metrics(probabilities, prepared, cell.recipe["tissue_above"]))
             _log(folder, f"row {case.source} {case.id}")
 
 

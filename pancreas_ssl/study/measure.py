@@ -131,7 +131,7 @@ def _measured(model: "Model", case, device: str) -> dict[str, Any]:
     """The metrics of one patient; `dice_all`, the Dice of all voxels, before the largest component was chosen; and
     `dice_lean`, the Dice without fat (`inference.tissue`, -30 HU) whatever the weights say."""
     from pancreas_ssl.data.preprocessing import prepare_case
-    from pancreas_ssl.evaluation import dice_coefficient
+    from pancreas_ssl.evaluation import dice_coefficient, largest_component
     from pancreas_ssl.inference import is_tissue, predict_prepared
     from pancreas_ssl.inference.tissue import TISSUE_ABOVE
 
@@ -143,11 +143,13 @@ def _measured(model: "Model", case, device: str) -> dict[str, Any]:
             f"expected a label for case {case.id} of {case.source}, it has none; leave it out of the card's split"
         )
     probabilities = predict_prepared(model, prepared.image, device=device)
-    marked = (probabilities.argmax(axis=0) == PANCREAS) & is_tissue(prepared, model.tissue_above)
-    whole = dice_coefficient(marked, prepared.label[0] == PANCREAS)
-    lean = patient_metrics(probabilities, prepared, TISSUE_ABOVE)["dice"]
+    marked, label = probabilities.argmax(axis=0) == PANCREAS, prepared.label[0] == PANCREAS
+    masks = {
+        "dice_all": marked & is_tissue(prepared, model.tissue_above),
+        "dice_lean": largest_component(marked) & is_tissue(prepared, TISSUE_ABOVE),
+    }
     row = patient_metrics(probabilities, prepared, model.tissue_above)
-    return row | {"dice_all": whole, "dice_lean": lean}
+    return row | {name: dice_coefficient(mask, label) for name, mask in masks.items()}
 
 
 def _command(weights, sources, out, root, most, reveal: bool) -> str:

@@ -8,6 +8,7 @@ there what `measure` found of trained networks: its `rows.csv` and `measured.jso
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,30 @@ def _folder(name: str) -> Path:
     return Path(__file__).resolve().parents[1] / "assets" / name
 
 
+def _find(name: str | Path, file: str, what: str, own: str) -> Path:
+    """The folder of `name` that holds `file`: one of the user's own, or one that comes with the package."""
+    folder = Path(name) if (Path(name) / file).is_file() else _folder(str(name))
+    if not (folder / file).is_file():
+        known = sorted(path.parent.name for path in _folder("").glob(f"*/{file}"))
+        raise InputError(
+            f"expected {what} with the package ({', '.join(known) or 'none yet'}), got {str(name)!r}; name one, or "
+            f"the folder of {own}"
+        )
+    return folder
+
+
+def _keep(out: Path, name: str, files: Sequence[str], what: str) -> Path:
+    """Copy files, all of which must be there, to the package's folder of that name."""
+    missing = [file for file in files if not (out / file).is_file()]
+    if missing:
+        raise InputError(f"expected a {what} in {out}, {missing[0]} is not there; let it finish first")
+    folder = make_folder(_folder(name))
+    for file in files:
+        with atomic_path(folder / file) as temporary:
+            shutil.copyfile(out / file, temporary)
+    return folder
+
+
 def shipped_study(name: str | Path) -> ShippedStudy:
     """The tables of a study that comes with the package, by its name, or of one of your own, by its folder.
 
@@ -59,13 +84,7 @@ def shipped_study(name: str | Path) -> ShippedStudy:
     """
     import pandas as pd
 
-    folder = Path(name) if (Path(name) / "study.json").is_file() else _folder(str(name))
-    if not (folder / "study.json").is_file():
-        known = sorted(path.parent.name for path in _folder("").glob("*/study.json"))
-        raise InputError(
-            f"expected a study that comes with the package ({', '.join(known) or 'none yet'}), got {str(name)!r}; "
-            f"name one, or the folder of a finished study"
-        )
+    folder = _find(name, "study.json", "a study that comes", "a finished study")
     tables = {table: pd.read_csv(folder / f"{table}.csv") for table in TABLES}
     facts = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     return ShippedStudy(str(name), Study.model_validate(facts["config"]), **tables, facts=facts)
@@ -80,17 +99,8 @@ def keep_study(out: str | Path, name: str) -> Path:
     """
     import pandas as pd
 
-    out, folder = Path(out), _folder(name)
-    missing = [file for file in ("study.json", *(f"{t}.csv" for t in TABLES)) if not (out / file).is_file()]
-    if missing:
-        raise InputError(
-            f"expected a finished study in {out}, {missing[0]} is not there; let it finish first"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in ("study.json", *(f"{table}.csv" for table in TABLES if table != "curves")):
-        with atomic_path(folder / file) as temporary:
-            shutil.copyfile(out / file, temporary)
-    curves = pd.read_csv(out / "curves.csv")
+    folder = _keep(Path(out), name, ("study.json", *(f"{table}.csv" for table in TABLES)), "finished study")
+    curves = pd.read_csv(folder / "curves.csv")
     with atomic_path(folder / "curves.csv") as temporary:
         last = ~curves.duplicated(["arm", "seed"], keep="last")
         curves[curves["held_out_dice"].notna() | last].to_csv(temporary, index=False)
@@ -108,13 +118,7 @@ def shipped_measured(name: str | Path) -> "tuple[pd.DataFrame, str]":
     """
     import pandas as pd
 
-    folder = Path(name) if (Path(name) / "measured.json").is_file() else _folder(str(name))
-    if not (folder / "measured.json").is_file():
-        known = sorted(path.parent.name for path in _folder("").glob("*/measured.json"))
-        raise InputError(
-            f"expected measurements that come with the package ({', '.join(known) or 'none yet'}), got {str(name)!r}; "
-            f"name one, or the folder of your own"
-        )
+    folder = _find(name, "measured.json", "measurements that come", "your own")
     facts = json.loads((folder / "measured.json").read_text(encoding="utf-8"))
     return pd.read_csv(folder / "rows.csv"), facts["command"]
 
@@ -125,16 +129,7 @@ def keep_measured(out: str | Path, name: str) -> Path:
     Raises:
         InputError: `out` holds no finished measurement.
     """
-    out, folder = Path(out), _folder(name)
-    files = ("rows.csv", "measured.json")
-    for file in files:
-        if not (out / file).is_file():
-            raise InputError(f"expected a measurement in {out}, {file} is not there; let it finish first")
-    make_folder(folder)
-    for file in files:
-        with atomic_path(folder / file) as temporary:
-            shutil.copyfile(out / file, temporary)
-    return folder
+    return _keep(Path(out), name, ("rows.csv", "measured.json"), "measurement")
 
 
 def unpack_study(name: str, out: str | Path) -> Path:
