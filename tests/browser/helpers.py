@@ -38,26 +38,65 @@ def shots_folder(fallback: Path) -> Path:
     return folder
 
 
-def drag_to_end(desk, handle, picture, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """The picture before and after a slider's handle is sent to an end (key Home or End)."""
-    handle.focus()
-    return _redrawn(desk, picture, lambda: desk.page.keyboard.press(key))
+def settled(desk) -> None:
+    """Wait until the kernel is idle and the widgets' pictures and words have stood still for a while.
+
+    A slider's steps arrive one by one: a picture that has changed may change again, and its words come after it.
+    """
+    desk.page.wait_for_function(
+        """quiet => {
+            const all = (what, of) => [...document.querySelectorAll(what)].map(of);
+            const seen = [all('img.widget-image', i => i.src), all('div[role=status]', d => d.innerText)].join();
+            const now = performance.now();
+            if (seen !== window.lastSeen) [window.lastSeen, window.seenSince] = [seen, now];
+            const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            if (kernel.status !== 'idle') window.seenSince = now;
+            return now - window.seenSince > quiet;
+        }""",
+        arg=400,
+    )
+
+
+def redrawn(desk, picture, act: Callable[[], object]) -> tuple[np.ndarray, np.ndarray]:
+    """The picture before an act and after it was drawn anew; nothing is under way before or after."""
+    settled(desk)
+    before, source = pixels(picture.screenshot()), picture.get_attribute("src")
+    act()
+    desk.page.wait_for_function(
+        "([image, before]) => image.src !== before", arg=[picture.element_handle(), source]
+    )
+    settled(desk)
+    return before, pixels(picture.screenshot())
+
+
+def pressed(desk, handle, picture, key: str, times: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The picture before and after a key is pressed on a slider's handle (Home and End: to its ends)."""
+
+    def act():
+        handle.focus()
+        for _ in range(times):
+            desk.page.keyboard.press(key)
+
+    return redrawn(desk, picture, act)
+
+
+def clicked(desk, picture, button: str) -> tuple[np.ndarray, np.ndarray]:
+    """The picture before and after a button of this name is clicked."""
+    return redrawn(desk, picture, desk.page.get_by_role("button", name=button, exact=True).click)
 
 
 def chosen(desk, picture, menu, option: str) -> tuple[np.ndarray, np.ndarray]:
     """The picture before and after an entry of a drop-down is chosen."""
-    return _redrawn(desk, picture, lambda: menu.select_option(label=option))
+    return redrawn(desk, picture, lambda: menu.select_option(label=option))
 
 
-def _redrawn(desk, picture, act: Callable[[], object]) -> tuple[np.ndarray, np.ndarray]:
-    """The picture before an act and after it was drawn anew."""
-    before, source = pixels(picture.screenshot()), picture.get_attribute("src")
-    act()
-    desk.page.wait_for_function(
-        "([image, before]) => image.src !== before", arg=[picture.element_handle(), source], timeout=10_000
-    )
-    desk.page.wait_for_timeout(300)
-    return before, pixels(picture.screenshot())
+def becomes(desk, picture, right: Callable[[np.ndarray], bool], tries: int = 40) -> bool:
+    """Whether a picture that is still being drawn becomes what it should, within half a minute."""
+    for _ in range(tries):
+        if right(pixels(picture.screenshot())):
+            return True
+        desk.page.wait_for_timeout(500)
+    return False
 
 
 def differ(before: np.ndarray, after: np.ndarray) -> bool:

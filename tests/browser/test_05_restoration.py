@@ -3,7 +3,7 @@
 import pytest
 
 from pancreas_ssl.inference import known_weights
-from tests.browser.helpers import chosen, differ, drag_to_end, no_complaints, pixels, ran_well, shots_folder
+from tests.browser.helpers import chosen, clicked, differ, no_complaints, pressed, ran_well, shots_folder
 
 SLIDERS = ["strength", "draw", "slice"]  # in the order of the page
 needs_weights = pytest.mark.skipif(
@@ -24,11 +24,9 @@ def test_the_playground_follows_the_hand(desk, place, course_weights, tmp_path):
     assert handles.count() == len(SLIDERS) and "PSNR" in status.inner_text()
     desk.page.locator(".widget-hbox", has=picture).last.screenshot(path=shots / "05_playground.png")
     for name in ("corrupted", "difference", "original", "corrupted"):
-        before = pixels(picture.screenshot())
-        desk.page.get_by_role("button", name=name, exact=True).click()
-        desk.page.wait_for_timeout(800)
+        before, after = clicked(desk, picture, name)
         picture.screenshot(path=shots / f"05_show_{name}.png")
-        assert differ(before, pixels(picture.screenshot())), f"show {name} changes the picture"
+        assert differ(before, after), f"show {name} changes the picture"
     family, where = (desk.page.locator(".widget-dropdown select").nth(n) for n in (0, 1))
     assert family.evaluate("menu => menu.selectedOptions[0].label").startswith("mixed")
     choices = [
@@ -47,11 +45,9 @@ def test_the_playground_follows_the_hand(desk, place, course_weights, tmp_path):
         said = status.inner_text()
         picture.screenshot(path=shots / f"05_{what}_before.png")
         if what == "draw":  # it starts at its lower end
-            handles.nth(number).focus()
-            desk.page.keyboard.press("ArrowUp")
-            desk.page.wait_for_timeout(1000)
+            pressed(desk, handles.nth(number), picture, "ArrowUp")
         for key in ("Home", "End"):
-            before, after = drag_to_end(desk, handles.nth(number), picture, key)
+            before, after = pressed(desk, handles.nth(number), picture, key)
             picture.screenshot(path=shots / f"05_{what}_{key}.png")
             assert differ(before, after), f"{what} sent to its {key} changes the picture"
         assert status.inner_text() != said, f"{what} changes the words"

@@ -4,7 +4,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from tests.browser.helpers import no_complaints, pixels, ran_well
+from tests.browser.helpers import becomes, clicked, differ, no_complaints, pixels, pressed, ran_well
 
 
 @pytest.fixture
@@ -56,29 +56,16 @@ def test_sliders_change_the_picture(desk, toy):
     picture.scroll_into_view_if_needed()
     status = desk.page.locator("div[role=status]")
 
-    def moved(handle, key: str, times: int = 1):
-        before, source = pixels(picture.screenshot()), picture.get_attribute("src")
-        handle.focus()
-        for _ in range(times):
-            desk.page.keyboard.press(key)
-        desk.page.wait_for_function(
-            "before => document.querySelector('img.widget-image').src !== before", arg=source
-        )
-        desk.page.wait_for_timeout(300)
-        after = pixels(picture.screenshot())
-        return after.shape != before.shape or np.abs(after - before).mean() > 0.5
+    def moved(number: int, times: int) -> bool:
+        return differ(*pressed(desk, handles.nth(number), picture, "ArrowUp", times))
 
     handles = desk.page.locator(".noUi-handle")
     said = status.inner_text()
-    assert moved(handles.nth(0), "ArrowUp", 6), "the slice slider changes the picture"
+    assert moved(0, 6), "the slice slider changes the picture"
     assert status.inner_text() != said
-    assert moved(handles.nth(1), "ArrowUp", 9), "the window slider changes the picture"
-    assert moved(handles.nth(3), "ArrowUp", 8), "the overlay slider changes the picture"
-    source = picture.get_attribute("src")
-    desk.page.get_by_role("button", name="coronal").click()
-    desk.page.wait_for_function(
-        "before => document.querySelector('img.widget-image').src !== before", arg=source
-    )
+    assert moved(1, 9), "the window slider changes the picture"
+    assert moved(3, 8), "the overlay slider changes the picture"
+    assert differ(*clicked(desk, picture, "coronal"))
     assert "coronal" in status.inner_text()
     no_complaints(desk)
 
@@ -90,12 +77,8 @@ def test_niivue_shows_the_volume(desk, toy):
     canvas = desk.page.locator(".jp-OutputArea canvas").first
     canvas.wait_for()
     canvas.scroll_into_view_if_needed()
-    for _ in range(40):
-        shown = pixels(canvas.screenshot())
-        if shown.std() > 15:
-            break
-        desk.page.wait_for_timeout(500)
-    assert shown.std() > 15, "the canvas is uniform"
+    assert becomes(desk, canvas, lambda shown: shown.std() > 15), "the canvas is uniform"
+    shown = pixels(canvas.screenshot())
     coloured = np.abs(shown[..., 0] - shown[..., 2]) > 40
     assert coloured.mean() > 0.002, "the label is not seen"
     assert desk.page.get_by_text("then ipyniivue").count() == 1
