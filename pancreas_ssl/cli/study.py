@@ -44,6 +44,10 @@ def measure(
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")] = None,
     most: Annotated[int | None, typer.Option(min=1, help="At most so many patients per source.")] = None,
+    votes: Annotated[
+        bool,
+        typer.Option("--votes/--no-votes", help="Let prototypes vote where the weights' recipe says so."),
+    ] = True,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
@@ -54,7 +58,7 @@ def measure(
 
     given = [text.partition("=") for text in weights or ["baseline"]]
     named = {name: file or name for name, _, file in given}
-    rows = run(named, source, out, root=root, most=most, reveal=reveal, device=device)
+    rows = run(named, source, out, root=root, most=most, votes=votes, reveal=reveal, device=device)
     shown = rows.groupby(["arm", "source"], sort=False).agg(
         patients=("dice", "size"),
         dice=("dice", "mean"),

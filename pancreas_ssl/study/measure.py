@@ -58,13 +58,14 @@ def measure(
     *,
     root: str | Path | None = None,
     most: int | None = None,
+    votes: bool = True,
     reveal: bool = False,
     device: str = "auto",
     command: str | None = None,
 ) -> "pd.DataFrame":
     """A row of metrics for each of these networks on each patient; see the module for the files.
 
-    Prototypes vote where the recipe of the weights says so (`prototype_weight`), as in a study.
+    Prototypes vote where the recipe of the weights says so, as in a study; the column `prototype_weight` says how much.
 
     Args:
         weights: a name for the tables -> shipped weights or a file.
@@ -73,6 +74,7 @@ def measure(
         out: folder; one with rows of the same names is gone on with.
         root: where the cards' files lie, for cards that read a folder.
         most: at most so many patients per source, in the card's order.
+        votes: False asks every network without its prototypes.
         reveal: open sources of role test; it is logged in the folder.
         command: put into `measured.json`; by default it is put together from the arguments.
 
@@ -88,25 +90,31 @@ def measure(
         raise InputError("expected weights and sources to measure, got none; name at least one of each")
     for source in sources:
         check_role(source, "measure", reveal=reveal)
-    models = {name: _voting(which) for name, which in weights.items()}
-    command = command or _command(weights, sources, out, root, most, reveal)
+    models = {name: _voting(which, votes) for name, which in weights.items()}
+    command = command or _command(weights, sources, out, root, most, votes, reveal)
     out = make_folder(out)
     if opened := [full_name(source) for source in sources if role_of(source) == "test"]:
         digests = " ".join(str(model.metadata.get("digest", ""))[:16] for model, _ in models.values())
         log_reveal(out, digests, opened, command)
     path = out / "rows.jsonl"
-    there = {(row["arm"], row["source"], row["case"]) for row in repair_rows(path)}
+    there = {_key(row) for row in repair_rows(path)}
     for source in sources:
         for case in open_cases(source, "measure", reveal=reveal, most=most, root=_root_of(source, root)):
             for name, (model, about) in models.items():
-                if (name, case.source, case.id) not in there:
-                    row = about | {"arm": name, "source": case.source, "case": case.id}
+                row = about | {"arm": name, "source": case.source, "case": case.id}
+                if _key(row) not in there:
                     append_row(path, row | _measured(model, case, device))
     wanted = {full_name(source) for source in sources}
-    found = [row for row in repair_rows(path) if row["arm"] in models and row["source"] in wanted]
+    asked = {(name, about["prototype_weight"]) for name, (_, about) in models.items()}
+    found = [row for row in repair_rows(path) if _key(row)[:2] in asked and row["source"] in wanted]
     rows = pd.DataFrame(sorted(found, key=lambda row: list(models).index(row["arm"])))
     _write(rows, out, {name: str(which) for name, which in weights.items()}, command)
     return rows
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, float, str, str]:
+    """What a row is about; a network with another weight of its prototypes is another one."""
+    return row["arm"], row.get("prototype_weight", 0.0), row["source"], row["case"]
 
 
 def _root_of(source: str, root: str | Path | None) -> str | Path | None:
@@ -117,14 +125,15 @@ def _root_of(source: str, root: str | Path | None) -> str | Path | None:
     return root if load_card(parse_source(source)[0]).access.method == "folder" else None
 
 
-def _voting(which: str | Path) -> tuple["Model", dict[str, Any]]:
-    """The model as a study would use it, and its seed."""
+def _voting(which: str | Path, votes: bool = True) -> tuple["Model", dict[str, Any]]:
+    """The model as a study would use it, its seed and the weight of its prototypes' vote (0 without votes)."""
     from pancreas_ssl.contrast.voting import with_prototypes
     from pancreas_ssl.inference import load_weights
 
     model = load_weights(which)
     recipe = model.metadata.get("recipe", {})
-    return with_prototypes(model, recipe.get("prototype_weight", 0.0)), {"seed": recipe.get("seed", 0)}
+    weight = float(recipe.get("prototype_weight", 0.0)) if votes else 0.0
+    return with_prototypes(model, weight), {"seed": recipe.get("seed", 0), "prototype_weight": weight}
 
 
 def _measured(model: "Model", case, device: str) -> dict[str, Any]:
@@ -152,7 +161,7 @@ def _measured(model: "Model", case, device: str) -> dict[str, Any]:
     return row | {name: dice_coefficient(mask, label) for name, mask in masks.items()}
 
 
-def _command(weights, sources, out, root, most, reveal: bool) -> str:
+def _command(weights, sources, out, root, most, votes: bool, reveal: bool) -> str:
     words = ["pancreas-ssl", "measure"]
     for name, which in weights.items():
         words += ["--weights", name if str(which) == name else f"{name}={which}"]
@@ -160,7 +169,7 @@ def _command(weights, sources, out, root, most, reveal: bool) -> str:
         words += ["--source", source]
     for option, value in (("--root", root), ("--most", most), ("--out", out)):
         words += [option, str(value)] if value is not None else []
-    return shlex.join(words + ["--reveal"] * reveal)
+    return shlex.join(words + ["--no-votes"] * (not votes) + ["--reveal"] * reveal)
 
 
 def _write(rows: "pd.DataFrame", out: Path, weights: dict[str, str], command: str) -> None:

@@ -84,16 +84,34 @@ def test_the_root_is_for_cards_that_read_a_folder_alone(card, weights, tmp_path)
     assert rows["dice_all"].nunique() == 1 and rows["label_volume_ml"].nunique() == 1  # one scan on two roads
 
 
-def test_prototypes_vote_where_the_recipe_says_so(tmp_path):
-    recipe = replace(RECIPE, contrast_weight=0.05, prototype_weight=1.0)
+def _with_contrast(path, prototype_weight):
+    recipe = replace(RECIPE, contrast_weight=0.05, prototype_weight=prototype_weight)
     contrast = GlobalContrast("guided", recipe.channels[0], 8)
+    contrast.prototypes.pancreas_mean.fill_(1.0)
+    contrast.prototypes.has_background.fill_(True)
     parts = {"contrast": {k: v for k, v in contrast.state_dict().items() if "queue" not in k}}
-    model, about = module._voting(_saved(tmp_path / "voting.safetensors", recipe, parts))
-    assert about == {"seed": 5} and type(model.network).__name__ == "_Voting"
-    quiet, _ = module._voting(
-        _saved(tmp_path / "quiet.safetensors", replace(recipe, prototype_weight=0), parts)
-    )
-    assert type(quiet.network) is type(load_weights(tmp_path / "quiet.safetensors").network)
+    return _saved(path, recipe, parts)
+
+
+def test_prototypes_vote_where_the_recipe_says_so(tmp_path):
+    voting = _with_contrast(tmp_path / "voting.safetensors", 1.0)
+    model, about = module._voting(voting)
+    assert about == {"seed": 5, "prototype_weight": 1.0} and type(model.network).__name__ == "_Voting"
+    plain = type(load_weights(voting).network)
+    silent, about = module._voting(voting, votes=False)
+    assert about == {"seed": 5, "prototype_weight": 0.0} and type(silent.network) is plain
+    quiet, _ = module._voting(_with_contrast(tmp_path / "quiet.safetensors", 0.0))
+    assert type(quiet.network) is plain
+
+
+def test_without_votes_rows_of_the_same_folder_are_others(card, tmp_path):
+    voting, out = _with_contrast(tmp_path / "voting.safetensors", 1.0), tmp_path / "out"
+    for votes in (True, False, True):
+        rows = measure({"one": voting}, [f"{card}/V"], out, most=1, votes=votes)
+        assert rows["prototype_weight"].tolist() == [float(votes)]
+        told = json.loads((out / "measured.json").read_text())["command"]
+        assert told.endswith("--no-votes") is not votes
+    assert len((out / "rows.jsonl").read_text().splitlines()) == 2
 
 
 def test_nothing_to_measure_gets_a_sentence(card, weights, tmp_path):
