@@ -14,7 +14,7 @@ from pancreas_ssl import figures
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures import Described
 from pancreas_ssl.figures.planes import best_index, scene, to_page
-from pancreas_ssl.figures.style import marks
+from pancreas_ssl.figures.style import ORANGE, marks
 
 
 @pytest.fixture(scope="module")
@@ -226,5 +226,12 @@ def test_lines_tell_their_ends():
     table = pd.DataFrame({"t": [0, 1, 0, 1], "y": [1.0, 0.5, 2.0, 1.5], "who": ["a", "a", "b", "b"]})
     drawn = figures.line_chart(table, "t", "y", by="who", panels="who", diagonal=True, title="Lines")
     assert "a (a) from 1 to 0.5" in drawn.alt and len(drawn.table) == 4
+    table = table.assign(low=table["y"] - 0.1, high=table["y"] + 0.1)
+    drawn = figures.line_chart(table, "t", "y", by="who", highlight="b", interval=("low", "high"))
+    (axis,) = drawn.figure.axes
+    looks = {line.get_label(): (line.get_color(), line.get_marker()) for line in axis.lines}
+    assert looks["b"] == (ORANGE, "D") and looks["a"][0] != ORANGE
+    bars = [segment for bars in axis.collections for segment in bars.get_segments()]
+    assert [round(bar[1][1] - bar[0][1], 6) for bar in bars] == [0.2] * 4
     with pytest.raises(InputError, match="expected rows with the columns"):
         figures.line_chart(table, "t", "nothing")

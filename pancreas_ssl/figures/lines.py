@@ -21,6 +21,8 @@ def line_chart(
     panels: str | None = None,
     diagonal: bool = False,
     limits: tuple[float, float] | None = None,
+    highlight: str | None = None,
+    interval: tuple[str, str] | None = None,
     title: str = "",
     name: str = "lines",
 ) -> Described:
@@ -30,6 +32,8 @@ def line_chart(
         table: one row per point; it is the figure's table twin too.
         diagonal: a grey line y = x, where a calibrated probability lies.
         limits: of the y axis.
+        highlight: a value of `by` that is drawn in orange, with diamonds.
+        interval: columns with the lower and the upper end of each point's interval, drawn as bars.
 
     Raises:
         InputError: a column is missing, or there is no row.
@@ -39,14 +43,14 @@ def line_chart(
         >>> line_chart(pd.DataFrame({"t": [0, 1], "loss": [2.0, 1.0]}), "t", "loss", title="A loss").name
         'lines'
     """
-    needed = [column for column in (x, y, by, panels) if column]
+    needed = [column for column in (x, y, by, panels, *(interval or ())) if column]
     if table.empty or set(needed) - set(table.columns):
         raise InputError(
             f"expected rows with the columns {', '.join(needed)}, got {list(table.columns)} with {len(table)} rows"
         )
     groups = list(dict.fromkeys(table[panels])) if panels else [""]
     series = list(dict.fromkeys(table[by])) if by else [y]
-    looks, ends = marks(series), []
+    looks, ends = marks(series, highlight), []
     with drawing():
         figure = new_figure(max(5.2, 3.1 * len(groups) + 0.6), 3.8)
         axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
@@ -63,6 +67,8 @@ def line_chart(
                     line[x], line[y], color=mark.colour, linestyle=mark.line, marker=mark.marker, markersize=4,
                     markevery=max(1, len(line) // 8), linewidth=1.8,
                 )  # fmt: skip
+                if interval:
+                    axis.vlines(line[x], *(line[end] for end in interval), color=mark.colour, linewidth=1.2)
                 where = f" ({group})" if panels else ""
                 ends.append(f"{one}{where} from {line[y].iloc[0]:.3g} to {line[y].iloc[-1]:.3g}")
             axis.set(xlabel=x, title=str(group))

@@ -40,6 +40,7 @@ class Mark:
 
 LABEL = Mark(SKY, "solid", "o")
 PREDICTION = Mark(ORANGE, (0, (4, 1.6)), "D")
+HIGHLIGHT = Mark(ORANGE, "solid", "D")
 
 # Regions around the pancreas, by their number (0 = outside the body is not drawn): inside blue, outside warm.
 REGIONS = {
@@ -113,15 +114,18 @@ def legend_below(figure, names) -> None:
     figure.legend(loc="outside lower center", ncols=columns)
 
 
-def marks(names) -> dict[str, Mark]:
-    """A mark per name; a source of the phantom keeps the same one in every figure ("A" and "phantom/A" alike)."""
-    chosen: dict[str, Mark] = {}
+def marks(names, highlight: str | None = None) -> dict[str, Mark]:
+    """A mark per name; a source of the phantom keeps the same one in every figure ("A" and "phantom/A" alike).
+    `highlight` gets the orange diamond that other charts give what they highlight."""
+    chosen = {name: HIGHLIGHT for name in names if name == highlight}
     for name in names:
         known = _KNOWN.get(str(name).split("/")[-1])
-        if known is not None and known not in chosen.values():
+        if known is not None and known not in chosen.values() and name not in chosen:
             chosen[name] = known
-    rest = (mark for mark in _OTHERS if mark not in chosen.values())
+    marked = chosen.get(highlight)  # then colours near to its own come last, and its own not at all
+    others = [mark for mark in reversed(_OTHERS) if mark.colour != marked.colour] if marked else _OTHERS
+    rest = (mark for mark in others if mark not in chosen.values())
     for name in names:
         if name not in chosen:
-            chosen[name] = next(rest, _OTHERS[len(chosen) % len(_OTHERS)])
+            chosen[name] = next(rest, others[len(chosen) % len(others)])
     return chosen

@@ -60,7 +60,8 @@ def load_checkpoint(folder: str | Path, recipe: Recipe, cases: str) -> Checkpoin
     """The state in `folder`, or None when there is none.
 
     Args:
-        recipe, cases: what is to be trained; a state of another recipe or of other cases is refused.
+        recipe, cases: what is to be trained; a state of another recipe or of other cases is refused. A field that a
+            state of an earlier version does not know has its default there.
 
     Raises:
         InputError: the state belongs to another recipe or other cases, or cannot be read.
@@ -76,12 +77,10 @@ def load_checkpoint(folder: str | Path, recipe: Recipe, cases: str) -> Checkpoin
             f"({str(error).splitlines()[0][:100] if str(error) else type(error).__name__}); "
             f"remove it or name another folder"
         ) from error
-    wanted = recipe.to_dict()
-    different = [name for name in wanted if state.recipe.get(name) != wanted[name]]
+    wanted, there = recipe.to_dict(), Recipe().to_dict() | state.recipe
+    different = [name for name in wanted if there[name] != wanted[name]]
     if different:
-        changes = ", ".join(
-            f"{name} {state.recipe.get(name)} there, {wanted[name]} now" for name in different
-        )
+        changes = ", ".join(f"{name} {there[name]} there, {wanted[name]} now" for name in different)
         raise InputError(
             f"expected the recipe of the training in {folder} to go on with it, got another one ({changes}); "
             f"use that recipe or another folder"

@@ -17,7 +17,7 @@ import torch
 from pancreas_ssl import devices
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.training import Recipe, fit
-from pancreas_ssl.training.checkpoint import checkpoint_file
+from pancreas_ssl.training.checkpoint import checkpoint_file, load_checkpoint
 from pancreas_ssl.training.launching import StopKey
 from tests.training.helpers import RECIPE, ball, tiny
 
@@ -207,6 +207,17 @@ def test_another_recipe_or_other_cases_are_not_mixed_in(tmp_path):
         fit(RECIPE, cases[:3], out=tmp_path, resume=True, device="cpu", progress=False)
     with pytest.raises(InputError, match="has a checkpoint; resume it"):
         fit(RECIPE, cases, out=tmp_path, device="cpu", progress=False)
+
+
+def test_a_checkpoint_of_an_earlier_version_lacks_fields_that_are_newer(tmp_path):
+    tiny(tmp_path, stop_at=3)
+    path = checkpoint_file(tmp_path)
+    state = torch.load(path, weights_only=True)
+    del state["recipe"]["tissue_above"]
+    torch.save(state, path)
+    assert tiny(tmp_path, resume=True, stop_at=4).step == 4
+    with pytest.raises(InputError, match="tissue_above -1000.0 there, -30.0 now"):
+        load_checkpoint(tmp_path, replace(RECIPE, tissue_above=-30.0), state["cases"])
 
 
 def test_a_damaged_checkpoint_and_a_missing_folder_get_sentences(tmp_path):
