@@ -14,7 +14,7 @@ from typing import Any
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.files import atomic_path, make_folder
 from pancreas_ssl.study.measure import patient_metrics
-from pancreas_ssl.study.plan import Cell
+from pancreas_ssl.study.plan import Cell, at_most
 from pancreas_ssl.study.roles import open_cases
 from pancreas_ssl.study.rows import append_row, repair_rows
 
@@ -126,8 +126,7 @@ def _training_cases(cell: Cell, recipe, use: str, organs: bool = False) -> list:
     """Prepared cases to train or select with; roles are checked where the cases are opened."""
     from pancreas_ssl.data.preprocessing import prepare_cases
 
-    most = cell.labelled if use in ("train", "oracle") else None
-    found = open_cases(cell.train, use, reveal=cell.reveal, most=most)
+    found = open_cases(cell.train, use, reveal=cell.reveal, most=at_most(use, cell.labelled))
     how = {"spacing": recipe.spacing, "window": recipe.window, "organs": organs}
     return prepare_cases(found, empty_ok=use in ("select", "unlabelled"), **how)
 

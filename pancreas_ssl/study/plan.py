@@ -21,6 +21,7 @@ __all__ = [
     "Cell",
     "Plan",
     "agree",
+    "at_most",
     "cell_folder",
     "cells_of",
     "make_plan",
@@ -85,11 +86,11 @@ def make_plan(study: Study, precision: dict[str, str], reveal: bool) -> Plan:
         opened += [(source, "measure") for source in study.sources_of(arm)]
         for source, use in opened:
             grid = f"{recipe.spacing:g} mm, {recipe.window[0]:g} to {recipe.window[1]:g} HU"
-            few = labelled if use in ("train", "oracle") else None
+            few = at_most(use, labelled)
             first = f" (first {few})" if few else ""
             if (key := f"{full_name(source)} {use}{first}, {grid}") in data:
                 continue
-            found = open_cases(source, use, reveal=reveal, most=study.patients if use == "measure" else few)
+            found = open_cases(source, use, reveal=reveal, most=at_most(use, labelled, study.patients))
             if few and len(found) < few:
                 raise InputError(
                     f"expected {few} patients to train {arm} on, {source} has {len(found)}; lower labelled"
@@ -106,6 +107,11 @@ def make_plan(study: Study, precision: dict[str, str], reveal: bool) -> Plan:
         arm: {k: v for k, v in recipe.to_dict().items() if k != "seed"} for arm, recipe in recipes.items()
     }
     return Plan(study.plain(), whole, precision, generator_version(), data)
+
+
+def at_most(use: str, labelled: int | None, patients: int | None = None) -> int | None:
+    """How many cases of a source are opened at most: `labelled` limits what trains, `patients` what is measured."""
+    return {"train": labelled, "oracle": labelled, "measure": patients}.get(use)
 
 
 def _digest(found, recipe: Recipe, labelled: bool) -> str:

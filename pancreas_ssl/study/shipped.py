@@ -150,20 +150,20 @@ def unpack_study(name: str, out: str | Path) -> Path:
         raise InputError(f"expected an empty folder, {out} holds a study already; name another one")
     facts = shipped.facts
     precision = facts["precision"]
-    for (arm, seed), rows in shipped.rows.groupby(["arm", "seed"], sort=False):
-        folder = make_folder(out / cell_folder(arm, seed))
-        with atomic_path(folder / "rows.jsonl") as temporary:
+    with atomic_path(out / "cells") as cells:
+        for (arm, seed), rows in shipped.rows.groupby(["arm", "seed"], sort=False):
+            folder = make_folder(cells / Path(cell_folder(arm, seed)).name)
             records = rows.astype(object).where(rows.notna(), None).to_dict("records")
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in records), encoding="utf-8")
-        curves = shipped.curves.query("arm == @arm and seed == @seed").drop(columns=["arm", "seed"])
-        with atomic_path(folder / "history.csv") as temporary:
-            curves.to_csv(temporary, index=False)
-        done = {"arm": arm, "seed": int(seed), "steps": facts["recipes"][arm]["steps"], "rows": len(rows)}
-        spent = float(curves["seconds"].max()) if len(curves) else 0.0
-        done |= {"seconds": round(spent, 1), "peak_memory": facts["peak_memory"]}
-        done |= {"device": facts["device"], "precision": precision, "finished": f"shipped: {shipped.command}"}
-        with atomic_path(folder / "done.json") as temporary:
-            temporary.write_text(json.dumps(done) + "\n")
+            lines = "".join(json.dumps(row) + "\n" for row in records)
+            (folder / "rows.jsonl").write_text(lines, encoding="utf-8")
+            curves = shipped.curves.query("arm == @arm and seed == @seed").drop(columns=["arm", "seed"])
+            curves.to_csv(folder / "history.csv", index=False)
+            done = {"arm": arm, "seed": int(seed), "steps": facts["recipes"][arm]["steps"], "rows": len(rows)}
+            spent = float(curves["seconds"].max()) if len(curves) else 0.0
+            done |= {"seconds": round(spent, 1), "peak_memory": facts["peak_memory"]}
+            done |= {"device": facts["device"], "precision": precision}
+            done |= {"finished": f"shipped: {shipped.command}"}
+            (folder / "done.json").write_text(json.dumps(done) + "\n", encoding="utf-8")
     known = dict.fromkeys(facts["recipes"], precision)
     write_plan(out, Plan(shipped.config.plain(), facts["recipes"], known, facts["phantom"], facts["data"]))
     return out
