@@ -53,7 +53,7 @@ def settled(desk) -> None:
             if (kernel.status !== 'idle') window.seenSince = now;
             return now - window.seenSince > quiet;
         }""",
-        arg=400,
+        arg=250,
     )
 
 
