@@ -93,3 +93,14 @@ def test_a_shipped_study_becomes_a_folder_in_which_it_can_grow(tmp_path):
     agree(read_plan(out), there.config.plain(), out)
     with pytest.raises(InputError, match="holds a study already"):
         shipped.unpack_study("controls", out)
+
+
+def test_the_networks_without_votes_are_those_of_the_study():
+    there, rows = shipped_study("study").config, shipped_measured("votes")[0]
+    again = load_study(shipped._folder("votes") / "study.yml")
+    assert {arm: again.recipe_of(arm) for arm in again.arms} == {
+        arm: there.recipe_of(arm) for arm in again.arms
+    }
+    assert (again.train, again.seeds, again.measure) == (there.train, there.seeds, there.measure)
+    assert set(rows["prototype_weight"]) == {0} and set(rows["arm"].str.split("/").str[0]) == set(again.arms)
+    assert rows.groupby(["source", "case"])["seed"].size().eq(len(again.arms) * len(again.seeds)).all()
