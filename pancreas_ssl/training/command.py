@@ -135,11 +135,10 @@ def _facts(fitted: Fitted, recipe: Recipe, arm: str, source: str, train, held_ou
     """What run.json, the header of the weights and the card say."""
     import torch
 
-    dice = (
-        held_out_dice(fitted.ema, held_out, recipe.patch, device=fitted.device, precision=fitted.precision)
-        if held_out
-        else []
-    )
+    dice = fitted.held_out  # empty where a finished training was only taken up again
+    if held_out and not dice:
+        how = {"device": fitted.device, "precision": fitted.precision}
+        dice = held_out_dice(fitted.ema, held_out, recipe.patch, **how)
     return {
         "arm": arm,
         "source": source,

@@ -22,6 +22,7 @@ from pancreas_ssl.processes import any_of, averaged, rank, world
 from pancreas_ssl.training import checkpoint as states
 from pancreas_ssl.training.guides import OUTSIDE, Guides
 from pancreas_ssl.training.held_out import held_out_dice
+from pancreas_ssl.training.history import LOG_EVERY, frame_of, note_of, row_of
 from pancreas_ssl.training.launching import StopKey, accelerated, agreed_plan, own_device
 from pancreas_ssl.training.learner import Learner
 from pancreas_ssl.training.memory import case_bytes, check_memory, peak_memory
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Fitted", "cases_digest", "fit", "segmentation_loss"]
-
-LOG_EVERY = 10  # steps between rows of the history
 
 
 @dataclass
@@ -55,6 +54,9 @@ class Fitted:
     parts: dict[str, dict[str, Tensor]] = field(
         default_factory=dict
     )  # weights beside the network: `Learner.parts`
+    held_out: list[float] = field(
+        default_factory=list
+    )  # Dice per held-out case after the last step, if just measured
 
 
 def cases_digest(cases: Sequence[Prepared]) -> str:
@@ -156,6 +158,7 @@ def fit(
                 guides.load_state(state.guides)
         model, optimiser = accelerator.prepare(learner, optimiser)
         start = saved = time.perf_counter()
+        measured: list[float] = []
         last = min(recipe.steps, stop_at if stop_at is not None else recipe.steps)
 
         def seconds() -> float:
@@ -197,7 +200,7 @@ def fit(
                 step += 1
                 measure = step == last or recipe.evaluate_every and step % recipe.evaluate_every == 0
                 if step % LOG_EVERY == 0 or measure:
-                    row = _row(step, losses, recipe.learning_rate_at(step - 1), seconds(), recipe.guided)
+                    row = row_of(step, losses, recipe.learning_rate_at(step - 1), seconds(), recipe.guided)
                     history.append(row)
                     losses = []
                     if held_out and measure:
@@ -205,9 +208,10 @@ def fit(
                             ema.module, held_out, recipe.patch, device=where, precision=plan.precision
                         )
                         history[-1]["held_out_dice"] = float(np.mean(dice))
+                        measured = dice if step == last else []
                     if callback is not None:
                         callback(dict(history[-1]))
-                    bar.update(step, _note(history))
+                    bar.update(step, note_of(history))
                 due = checkpoint_every and step % checkpoint_every == 0
                 if due or step == last or time.perf_counter() - saved > checkpoint_seconds:
                     write()
@@ -219,11 +223,11 @@ def fit(
         network, parts = learner.network, learner.parts
         spent = seconds()
     if progress and main:
-        print(f"trained {step} steps in {duration(spent)}, {_note(history)}", flush=True)
+        print(f"trained {step} steps in {duration(spent)}, {note_of(history)}", flush=True)
     return Fitted(
         network=network.eval(),
         ema=copy.deepcopy(ema.module).eval(),
-        history=_frame(history),
+        history=frame_of(history),
         seconds=spent,
         peak_memory=peak_memory(where),
         device=str(where),
@@ -231,6 +235,7 @@ def fit(
         step=step,
         cases=digest,
         parts=parts,
+        held_out=measured,
     )
 
 
@@ -251,48 +256,9 @@ def _earlier(out, recipe: Recipe, digest: str, resume: bool) -> states.Checkpoin
     return None
 
 
-def _row(
-    step: int, losses: list[dict[str, Tensor]], rate: float, seconds: float, several: bool = False
-) -> dict:
-    """One row of the history: means over the steps since the last one, the terms too where there are several.
-
-    A term that began in between counts as 0 before, so that the terms always add up to the loss.
-    """
-    names = dict.fromkeys(name for terms in losses for name in terms)
-    means = {
-        name: float(torch.stack([terms[name] for terms in losses if name in terms]).sum()) / len(losses)
-        for name in names
-    }
-    loss = sum(means.values())
-    if not np.isfinite(loss):
-        raise RunError(
-            f"the loss is no longer a number at step {step}; lower the learning rate, or use precision 'fp32'"
-        )
-    row = {"step": step, "loss": loss, "learning_rate": rate, "seconds": seconds}
-    return row | (
-        {f"loss_{name}": value for name, value in means.items()} if several or len(means) > 1 else {}
-    )
-
-
-def _note(history: list[dict]) -> str:
-    """Latest loss and latest held-out Dice in words."""
-    if not history:
-        return ""
-    dice = [row["held_out_dice"] for row in history if "held_out_dice" in row]
-    return f"loss {history[-1]['loss']:.3f}" + (f", held-out Dice {dice[-1]:.3f}" if dice else "")
-
-
 def _interrupted(out, step: int, steps: int) -> str:
     if out is None:
         return f"training was interrupted at step {step} of {steps}; nothing was kept, as no folder was named"
     return (
         f"training was interrupted at step {step} of {steps}; its checkpoint is in {out}, go on with --resume"
     )
-
-
-def _frame(history: list[dict]) -> "pd.DataFrame":
-    import pandas as pd
-
-    usual = ["step", "loss", "learning_rate", "seconds", "held_out_dice"]
-    terms = [name for name in (history[-1] if history else ()) if name not in usual]
-    return pd.DataFrame(history, columns=usual + terms)

@@ -50,6 +50,13 @@ def test_everything_is_left_in_the_folder(card, tmp_path):
     assert facts["train"]["ids"] == ["p_000", "p_001"] and len(facts["train"]["digest"]) == 64
     assert facts["held_out"]["ids"] == ["p_002"] and len(facts["held_out"]["dice"]) == 1
     assert len(pd.read_csv(out / "history.csv")) == len(fitted.history)
+    assert np.mean(fitted.held_out) == fitted.history["held_out_dice"].iloc[-1]
+    how = {"steps": 4, "seed": 5, "recipe": SMALL, "device": "cpu", "progress": False}
+    again = command.run_training(
+        str(card), out=out, resume=True, **how
+    )  # measured anew, with the same result
+    assert again.held_out == []
+    assert json.loads((out / "run.json").read_text())["held_out"] == facts["held_out"]
     text = (out / "weights.md").read_text()
     assert "not for clinical use" in text and facts["command"] in text and "| learning_rate |" in text
     assert facts["train"]["digest"][:16] in text and "p_002" in text
