@@ -18,7 +18,7 @@ from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import make_folder
 from pancreas_ssl.network import SegmentationNetwork
-from pancreas_ssl.processes import any_of, averaged, rank, world
+from pancreas_ssl.processes import any_of, averaged, rank, summed, world
 from pancreas_ssl.training import checkpoint as states
 from pancreas_ssl.training.guides import OUTSIDE, Guides
 from pancreas_ssl.training.held_out import held_out_dice
@@ -204,9 +204,7 @@ def fit(
                     history.append(row)
                     losses = []
                     if held_out and measure:
-                        dice = held_out_dice(
-                            ema.module, held_out, recipe.patch, device=where, precision=plan.precision
-                        )
+                        dice = _shared_out(ema.module, held_out, recipe.patch, where, plan.precision)
                         history[-1]["held_out_dice"] = float(np.mean(dice))
                         measured = dice if step == last else []
                     if callback is not None:
@@ -254,6 +252,17 @@ def _earlier(out, recipe: Recipe, digest: str, resume: bool) -> states.Checkpoin
             f"expected a folder without a training in it, {out} has a checkpoint; resume it or name another folder"
         )
     return None
+
+
+def _shared_out(
+    network: SegmentationNetwork, cases: Sequence[Prepared], patch, device: torch.device, precision: str
+) -> list[float]:
+    """Dice of the held-out cases, which the processes share out among themselves."""
+    mine = slice(rank(), None, world())
+    dice = torch.zeros(len(cases), dtype=torch.float64, device=device if world() > 1 else "cpu")
+    found = held_out_dice(network, cases[mine], patch, device=device, precision=precision)
+    dice[mine] = torch.tensor(found, dtype=dice.dtype, device=dice.device)
+    return summed(dice).tolist()
 
 
 def _interrupted(out, step: int, steps: int) -> str:

@@ -71,7 +71,7 @@ def test_two_halves_of_a_batch_have_the_terms_and_the_gradient_of_the_whole(step
 
 def test_two_processes_learn_like_one_for_fifty_steps(tmp_path):
     started = start("losses", tmp_path)
-    alone = train(DUAL, None)
+    alone = train(DUAL, None, held_out=3)  # an odd number: the processes look at two and at one
     ended(started)
     first, second = loaded(tmp_path)
     assert list(alone.history.step) == [10, 20, 30, 40, 50]
@@ -80,6 +80,10 @@ def test_two_processes_learn_like_one_for_fifty_steps(tmp_path):
     assert first["rows"]["loss"] == second["rows"]["loss"], "both report the same"
     np.testing.assert_allclose(first["rows"]["loss"], alone.history["loss"], rtol=0.01)
     np.testing.assert_allclose(first["rows"]["loss"][0], alone.history["loss"].iloc[0], rtol=1e-3)
+    dice = [
+        rows["held_out_dice"][-1] for rows in (first["rows"], second["rows"], alone.history.to_dict("list"))
+    ]
+    assert dice[0] == dice[1] > 0.3 and dice[0] == pytest.approx(dice[2], abs=0.02), dice
     for name, value in first["ema"].items():
         assert torch.equal(value, second["ema"][name]), f"{name} differs between the processes"
     for name, value in first["parts"]["contrast"].items():

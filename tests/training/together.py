@@ -76,8 +76,11 @@ def ended(started: list[subprocess.Popen], seconds: float = 300) -> list[str]:
     return said
 
 
-def train(recipe: Recipe, folder: Path | None, **more) -> Fitted:
-    return fit(recipe, toys(), None, folder, resume=folder is not None, device="cpu", progress=False, **more)
+def train(recipe: Recipe, folder: Path | None, held_out: int = 0, **more) -> Fitted:
+    looked_at = toys(held_out) or None
+    return fit(
+        recipe, toys(), looked_at, folder, resume=folder is not None, device="cpu", progress=False, **more
+    )
 
 
 def gradients(arm: str, processes: int = 1) -> Iterator[tuple[str, torch.Tensor]]:
@@ -145,11 +148,10 @@ def main(mode: str, folder: Path) -> None:
         found = {arm: dict(gradients(arm, processes)) for arm in ARMS}
         torch.save(found | {"by hand": by_hand(rank())}, folder / f"{rank()}.pt")
         return
-    recipe = DUAL if mode == "losses" else SMALL
+    recipe, held_out = (DUAL, 3) if mode == "losses" else (SMALL, 0)
     print("begins", flush=True)
-    fitted = train(
-        replace(recipe, batch=recipe.batch // processes), folder, checkpoint_every=mode == "killed"
-    )
+    share = replace(recipe, batch=recipe.batch // processes)
+    fitted = train(share, folder, held_out, checkpoint_every=mode == "killed")
     state = fitted.ema.state_dict()
     torch.save(
         {"rows": fitted.history.to_dict("list"), "ema": state, "parts": fitted.parts}, folder / f"{rank()}.pt"
