@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.style import BLACK, BLUE, GREY, ORANGE, drawing, new_figure
+from pancreas_ssl.figures.style import BLACK, BLUE, GREY, HIGHLIGHT, drawing, new_figure
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -55,13 +55,12 @@ def arms_chart(
                 if arm not in part.index:
                     continue
                 row, special = part.loc[arm], arm == highlight
-                colour = ORANGE if special else GREY if arm.startswith("oracle") else BLUE
+                colour = HIGHLIGHT.colour if special else GREY if arm.startswith("oracle") else BLUE
                 axis.plot(
                     [row["low"], row["high"]], [y, y], color=colour, linewidth=2.5, solid_capstyle="butt"
                 )
-                axis.plot(
-                    row["mean"], y, "D" if special else "o", color=colour, markersize=7, markeredgecolor=BLACK
-                )
+                shape = HIGHLIGHT.marker if special else "o"
+                axis.plot(row["mean"], y, shape, color=colour, markersize=7, markeredgecolor=BLACK)
                 single = row[seeds].dropna()
                 axis.plot(single, [y + 0.3] * len(single), "|", color=BLACK, markersize=6)
             axis.set(title=str(source), xlabel=unit, ylim=(len(arms) - 0.4, -0.6))

@@ -8,6 +8,7 @@ __all__ = [
     "BLUE",
     "GREEN",
     "GREY",
+    "HIGHLIGHT",
     "LABEL",
     "ORANGE",
     "PREDICTION",
@@ -118,12 +119,13 @@ def marks(names, highlight: str | None = None) -> dict[str, Mark]:
     """A mark per name; a source of the phantom keeps the same one in every figure ("A" and "phantom/A" alike).
     `highlight` gets the orange diamond that other charts give what they highlight."""
     chosen = {name: HIGHLIGHT for name in names if name == highlight}
+    others = _OTHERS
+    if chosen:  # colours near to the highlight's come last, and its own not at all
+        others = [mark for mark in reversed(_OTHERS) if mark.colour != HIGHLIGHT.colour]
     for name in names:
         known = _KNOWN.get(str(name).split("/")[-1])
         if known is not None and known not in chosen.values() and name not in chosen:
             chosen[name] = known
-    marked = chosen.get(highlight)  # then colours near to its own come last, and its own not at all
-    others = [mark for mark in reversed(_OTHERS) if mark.colour != marked.colour] if marked else _OTHERS
     rest = (mark for mark in others if mark not in chosen.values())
     for name in names:
         if name not in chosen:

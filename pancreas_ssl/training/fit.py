@@ -18,10 +18,10 @@ from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import make_folder
 from pancreas_ssl.network import SegmentationNetwork
-from pancreas_ssl.processes import any_of, averaged, rank, summed, world
+from pancreas_ssl.processes import any_of, averaged, rank, world
 from pancreas_ssl.training import checkpoint as states
 from pancreas_ssl.training.guides import OUTSIDE, Guides
-from pancreas_ssl.training.held_out import held_out_dice
+from pancreas_ssl.training.held_out import shared_held_out_dice
 from pancreas_ssl.training.history import LOG_EVERY, frame_of, note_of, row_of
 from pancreas_ssl.training.launching import StopKey, accelerated, agreed_plan, own_device
 from pancreas_ssl.training.learner import Learner
@@ -54,9 +54,8 @@ class Fitted:
     parts: dict[str, dict[str, Tensor]] = field(
         default_factory=dict
     )  # weights beside the network: `Learner.parts`
-    held_out: list[float] = field(
-        default_factory=list
-    )  # Dice per held-out case after the last step, if just measured
+    # Dice per held-out case after the last step; empty if no step was made
+    held_out: list[float] = field(default_factory=list)
 
 
 def cases_digest(cases: Sequence[Prepared]) -> str:
@@ -158,7 +157,7 @@ def fit(
                 guides.load_state(state.guides)
         model, optimiser = accelerator.prepare(learner, optimiser)
         start = saved = time.perf_counter()
-        measured: list[float] = []
+        dice: list[float] = []
         last = min(recipe.steps, stop_at if stop_at is not None else recipe.steps)
 
         def seconds() -> float:
@@ -204,9 +203,10 @@ def fit(
                     history.append(row)
                     losses = []
                     if held_out and measure:
-                        dice = _shared_out(ema.module, held_out, recipe.patch, where, plan.precision)
+                        dice = shared_held_out_dice(
+                            ema.module, held_out, recipe.patch, device=where, precision=plan.precision
+                        )
                         history[-1]["held_out_dice"] = float(np.mean(dice))
-                        measured = dice if step == last else []
                     if callback is not None:
                         callback(dict(history[-1]))
                     bar.update(step, note_of(history))
@@ -233,7 +233,7 @@ def fit(
         step=step,
         cases=digest,
         parts=parts,
-        held_out=measured,
+        held_out=dice,
     )
 
 
@@ -252,17 +252,6 @@ def _earlier(out, recipe: Recipe, digest: str, resume: bool) -> states.Checkpoin
             f"expected a folder without a training in it, {out} has a checkpoint; resume it or name another folder"
         )
     return None
-
-
-def _shared_out(
-    network: SegmentationNetwork, cases: Sequence[Prepared], patch, device: torch.device, precision: str
-) -> list[float]:
-    """Dice of the held-out cases, which the processes share out among themselves."""
-    mine = slice(rank(), None, world())
-    dice = torch.zeros(len(cases), dtype=torch.float64, device=device if world() > 1 else "cpu")
-    found = held_out_dice(network, cases[mine], patch, device=device, precision=precision)
-    dice[mine] = torch.tensor(found, dtype=dice.dtype, device=dice.device)
-    return summed(dice).tolist()
 
 
 def _interrupted(out, step: int, steps: int) -> str:

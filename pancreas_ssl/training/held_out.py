@@ -8,8 +8,9 @@ from torch import nn
 
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.evaluation.components import largest_component
+from pancreas_ssl.processes import rank, summed, world
 
-__all__ = ["held_out_dice"]
+__all__ = ["held_out_dice", "shared_held_out_dice"]
 
 
 @torch.inference_mode()
@@ -45,3 +46,19 @@ def held_out_dice(
         scores.append(2 * int((mask.astype(bool) & label).sum()) / total if total else 1.0)
     network.train(training)
     return scores
+
+
+def shared_held_out_dice(
+    network: nn.Module,
+    cases: Sequence[Prepared],
+    patch: Sequence[int],
+    *,
+    device: torch.device | str = "cpu",
+    precision: str = "fp32",
+) -> list[float]:
+    """`held_out_dice` of all cases, which the processes of a training share out; all of them must call it."""
+    mine = slice(rank(), None, world())
+    dice = torch.zeros(len(cases), dtype=torch.float64)
+    found = held_out_dice(network, cases[mine], patch, device=device, precision=precision)
+    dice[mine] = torch.tensor(found, dtype=dice.dtype)
+    return summed(dice.to(device)).tolist() if world() > 1 else dice.tolist()

@@ -53,3 +53,13 @@ def test_the_playground_follows_the_hand(desk, place, course_weights, tmp_path):
         assert status.inner_text() != said, f"{what} changes the words"
     assert desk.page.locator("div[role=alert]").count() == 0
     no_complaints(desk)
+
+
+@needs_weights
+def test_without_controls_the_figures_stand(desk, place, course_weights):
+    desk.open(place("05_restoration", WEIGHTS=course_weights, LIVE="no"))
+    desk.run_all()
+    ran_well(desk)
+    assert desk.page.locator(".jp-RenderedImage img").count() >= 9
+    assert desk.page.locator("img.widget-image").count() == 0
+    no_complaints(desk)
