@@ -1,15 +1,16 @@
-"""Where to compute, in which precision and memory layout: chosen by a short measurement and said in words.
+"""Where to compute, in which precision and memory layout: from what the device can do, said in words.
 
-bfloat16 halves the bytes of a number, but only processors and cards with units for it gain; others become slower. So
-a probe of one to three seconds times forward and backward passes of the network and keeps what it found, per process
-and in the cache folder, for this device, torch version and number of threads. In float32 nothing is left to the
-probe: the layout is channels-last (0.25 against 0.31 processor seconds a step), so that weights are reproducible.
+bfloat16 halves the bytes of a number, but only processors and cards with units for it gain: on one without them a pass
+took 75 times as long as in float32. So the processor is asked first. Only where it has such units does a probe of less
+than a second time forward and backward passes of the network; what it finds is kept in the cache folder, once for this
+device and torch version. In float32 nothing is left to the probe: the layout is channels-last, so that weights are
+reproducible.
 """
 
 import contextlib
 import json
-import math
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,17 +23,18 @@ from pancreas_ssl.files import atomic_path
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Plan", "choose_precision", "describe", "one_thread", "plan", "resolve_device"]
+__all__ = ["Plan", "choose_precision", "describe", "has_bfloat16", "one_thread", "plan", "resolve_device"]
 
 PRECISIONS = ("auto", "fp32", "bf16")
 # A change of precision or layout must pay: small differences are noise of a busy machine.
-BF16_MUST_GAIN, CONTIGUOUS_MUST_GAIN = 1.3, 1.2
-PROBE = (2, 1, 64, 64, 48)  # batch, channel, voxels
+BF16_MUST_GAIN, CONTIGUOUS_MUST_GAIN = 1.3, 1.1
+PROBE = (2, 1, 48, 48, 32)  # batch, channel, voxels
+BUDGET = 0.6  # seconds after which the probe begins no further round
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to compute on one device; `seconds` holds the probe's time per pass for each way that was tried."""
+    """How to compute on one device; `seconds` holds the time per pass of each way that was probed."""
 
     device: str
     precision: str  # 'fp32' or 'bf16'
@@ -76,12 +78,32 @@ def resolve_device(name: "str | torch.device" = "auto") -> "torch.device":
     raise InputError(f"device '{name}' was asked for, torch finds none here; use 'auto' or 'cpu'")
 
 
+def has_bfloat16(device: "str | torch.device" = "auto") -> bool:
+    """Whether the device has units for bfloat16, by torch's own queries; nothing is timed.
+
+    Example:
+        >>> has_bfloat16("cpu") in (True, False)
+        True
+    """
+    import torch
+
+    where = resolve_device(device)
+    if where.type == "cuda":
+        return torch.cuda.get_device_capability(where) >= (8, 0)
+    if where.type != "cpu" or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False  # oneDNN, which computes the convolutions; it heeds ONEDNN_MAX_CPU_ISA
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    units = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in units)
+
+
 def plan(device: "str | torch.device" = "auto", precision: str = "auto") -> Plan:
-    """Precision and memory layout for `device`, measured once (one to three seconds) and remembered.
+    """Precision and memory layout for `device`; probed once where it has bfloat16 units, and remembered.
 
     Args:
         device: a name as in `resolve_device`.
-        precision: 'auto' lets the probe choose; 'fp32' and 'bf16' are kept as asked for.
+        precision: 'auto' lets the device's abilities and the probe choose; 'fp32' and 'bf16' are kept as asked for.
 
     Raises:
         InputError: an unknown precision or device.
@@ -90,9 +112,7 @@ def plan(device: "str | torch.device" = "auto", precision: str = "auto") -> Plan
         raise InputError(
             f"expected a precision out of {', '.join(PRECISIONS)}, got '{precision}'; use 'auto'"
         )
-    import torch
-
-    return _plan(str(resolve_device(device)), precision, torch.get_num_threads())
+    return _plan(str(resolve_device(device)), precision)
 
 
 def choose_precision(device: "str | torch.device" = "auto", precision: str = "auto") -> str:
@@ -135,49 +155,54 @@ def one_thread() -> Iterator[None]:
 
 
 @lru_cache(maxsize=32)
-def _plan(device: str, precision: str, threads: int) -> Plan:
-    key = f"{_processor(device)} | torch {_torch_version()} | {threads} threads | {PROBE}"
-    known = _read_cache()
-    if "fp32 channels-last" not in known.get(key, {}):
-        import torch
+def _plan(device: str, precision: str) -> Plan:
+    if precision == "fp32":
+        return Plan(device, "fp32", True, "as asked for", {})
+    if not has_bfloat16(device):
+        what = "processor" if device == "cpu" else "device"
+        if precision == "bf16":
+            reason = f"as asked for, but this {what} has no bfloat16 units and may take 75 times as long"
+            return Plan(device, "bf16", True, reason, {})
+        return Plan(device, "fp32", True, f"this {what} has no bfloat16 units", {})
+    seconds = _probed(device)
+    ways = {p: f"{p} {_layout(seconds, p)}" for p in ("fp32", "bf16")}
+    gain = seconds[ways["fp32"]] / seconds[ways["bf16"]]
+    chosen = precision if precision != "auto" else "bf16" if gain >= BF16_MUST_GAIN else "fp32"
+    how = f"{gain:.1f} times as fast as" if gain >= 1 else f"{1 / gain:.1f} times slower than"
+    reason = "as asked for" if precision != "auto" else f"bfloat16 is {how} float32 in a short probe"
+    return Plan(device, chosen, ways[chosen].endswith("channels-last"), reason, seconds)
 
+
+def _probed(device: str) -> dict[str, float]:
+    """The probe's seconds, from the cache folder or measured now; whoever waits for it is told."""
+    import torch
+
+    key = f"{_processor(device)} | torch {torch.__version__} | {PROBE}"
+    known = _read_cache()
+    if key not in known:
+        print("Timing bfloat16 against float32 on this device, once: less than a second ...", file=sys.stderr)
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
         ):  # whoever asks, a training step is what is probed
             known[key] = _measure(device)
         _write_cache(known)
-    seconds = known[key]
-    wanted = ("fp32", "bf16") if precision == "auto" else (precision,)
-    best = {p: _layout(seconds, p) for p in wanted if f"{p} channels-last" in seconds}
-    if precision == "bf16" and "bf16" not in best:
-        return Plan(
-            device, "bf16", True, "as asked for, although this device does not support it well", seconds
-        )
-    gain = seconds[f"fp32 {best['fp32']}"] / seconds[f"bf16 {best['bf16']}"] if len(best) == 2 else 0.0
-    chosen = precision if precision != "auto" else "bf16" if gain >= BF16_MUST_GAIN else "fp32"
-    if precision != "auto":
-        reason = "as asked for"
-    elif not gain:
-        reason = "this device has no bfloat16"
-    else:
-        reason = f"bfloat16 is {gain:.1f} times as fast as float32 in a short probe"
-    return Plan(device, chosen, best[chosen] == "channels-last", reason, seconds)
+    return known[key]
 
 
 def _layout(seconds: dict[str, float], precision: str) -> str:
     """float32 is always channels-last: the layout changes the last bits, and a busy moment must not choose those."""
-    ways = [seconds.get(f"{precision} {layout}") for layout in ("channels-last", "contiguous")]
-    if precision == "fp32" or None in ways:
+    if precision == "fp32":
         return "channels-last"
-    return "contiguous" if ways[0] / ways[1] >= CONTIGUOUS_MUST_GAIN else "channels-last"
+    gain = seconds["bf16 channels-last"] / seconds["bf16 contiguous"]
+    return "contiguous" if gain >= CONTIGUOUS_MUST_GAIN else "channels-last"
 
 
 def _measure(device: str) -> dict[str, float]:
-    """Seconds of one forward and backward pass, for each precision and layout that the device knows.
+    """Seconds of one forward and backward pass, for each precision and layout: the shortest of three rounds or fewer.
 
-    The passes have the size of a usual training step (small ones rank differently) and go round the ways in turn, so
-    that a busy moment hits all alike; the shortest counts. A way that is clearly slower is not tried again.
+    The passes go round the ways in turn, so that a busy moment hits all alike. The first round, in which kernels are
+    made, counts only where time is over after it.
     """
     import torch
 
@@ -190,20 +215,10 @@ def _measure(device: str) -> dict[str, float]:
         way: SegmentationNetwork().to(where, memory_format=layouts[way.split()[1]])
         for way in ("fp32 channels-last", "bf16 channels-last", "bf16 contiguous")
     }
-    seconds: dict[str, float] = {}
-    for turn in range(4):  # the first, in which kernels are made, does not count
-        fastest = min(seconds.values(), default=math.inf)
-        for way, network in list(networks.items()):
-            if turn > 1 and seconds[way] > 1.5 * fastest:
-                continue
-            try:
-                spent = _one_pass(network, x, way.startswith("bf16"))
-            except RuntimeError:  # so a device says that it has no bfloat16
-                del networks[way]
-                continue
-            if turn:
-                seconds[way] = min(spent, seconds.get(way, math.inf))
-    return seconds
+    start, rounds = time.perf_counter(), []
+    while len(rounds) < 4 and (not rounds or time.perf_counter() - start < BUDGET):
+        rounds.append([_one_pass(network, x, way.startswith("bf16")) for way, network in networks.items()])
+    return dict(zip(networks, map(min, zip(*(rounds[1:] or rounds), strict=True)), strict=True))
 
 
 def _one_pass(network, x: "torch.Tensor", bf16: bool) -> float:
@@ -238,12 +253,6 @@ def _processor(device: str) -> str:
     return f"{device} {name} {torch.backends.cpu.get_cpu_capability()}"
 
 
-def _torch_version() -> str:
-    import torch
-
-    return torch.__version__
-
-
 def _cache_file():
     from pancreas_ssl.data.access import cache_dir
 
@@ -253,7 +262,7 @@ def _cache_file():
 def _read_cache() -> dict[str, dict[str, float]]:
     try:
         known = json.loads(_cache_file().read_text())
-        return {k: v for k, v in known.items() if "fp32 channels-last" in v}
+        return {k: v for k, v in known.items() if len(v) == 3 and "fp32 channels-last" in v}
     except (OSError, ValueError, AttributeError):
         return {}
 

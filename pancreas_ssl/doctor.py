@@ -94,7 +94,7 @@ def device() -> Check:
 
 
 def bfloat16() -> Check:
-    """A one-second probe: which precision is faster here."""
+    """Which precision is faster here: by what the processor has units for, and a probe of less than a second."""
     from pancreas_ssl.devices import describe
 
     return Check("bfloat16 speed", True, describe())

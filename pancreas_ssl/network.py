@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pancreas_ssl.convolutions import Conv3d, conv3d, conv_upsampled
 from pancreas_ssl.errors import InputError
 
 __all__ = ["SegmentationNetwork", "Taps", "depth_to_space", "space_to_depth"]
@@ -63,14 +64,17 @@ class Block(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1):
         super().__init__(
-            nn.Conv3d(inputs, outputs, 3, stride, 1, bias=False),
+            Conv3d(inputs, outputs, 3, stride, 1, bias=False),
             nn.GroupNorm(outputs, outputs),
             nn.LeakyReLU(0.01, inplace=True),
         )
 
 
 class Decoder(nn.Module):
-    """Back up to half resolution: upsample by 2 (nearest), join the encoder's output, one block per level."""
+    """Back up to half resolution: upsample by 2 (nearest), join the encoder's output, one block per level.
+
+    On the finest level, which costs as much as all others, upsampling and convolution are one (`conv_upsampled`).
+    """
 
     def __init__(self, channels: Sequence[int]):
         super().__init__()
@@ -78,10 +82,11 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(Block(channels[k + 1] + channels[k], channels[k]) for k in levels)
 
     def forward(self, outputs: list[Tensor]) -> Tensor:
-        x = outputs[-1]
-        for block, skip in zip(self.blocks, reversed(outputs[:-1]), strict=True):
+        x, *skips = reversed(outputs)
+        for block, skip in zip(self.blocks[:-1], skips[:-1], strict=True):
             x = block(torch.cat([F.interpolate(x, scale_factor=2), skip], 1))
-        return x
+        convolution, *rest = self.blocks[-1]
+        return nn.Sequential(*rest)(conv_upsampled(convolution, x, skips[-1]))
 
 
 class SegmentationNetwork(nn.Module):
@@ -128,7 +133,7 @@ class SegmentationNetwork(nn.Module):
             for level, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True))
         )
         self.decoder = Decoder(channels)
-        self.head = nn.Conv3d(channels[0], n_classes * PHASES, 1)
+        self.head = Conv3d(channels[0], n_classes * PHASES, 1)
         self.dropout = nn.Dropout3d(dropout)
         self.restorer: nn.ModuleList | None = None
         _initialise(self, seed)
@@ -156,7 +161,7 @@ class SegmentationNetwork(nn.Module):
         """
         if self.restorer is None:
             decoder = Decoder(self.channels)
-            restorer = nn.ModuleList([decoder, nn.Conv3d(self.channels[0], self.in_channels * PHASES, 1)])
+            restorer = nn.ModuleList([decoder, Conv3d(self.channels[0], self.in_channels * PHASES, 1)])
             _initialise(restorer, seed + 1)
             _share_phases(restorer[1])
             self.restorer = restorer.to(next(self.parameters()).device)
@@ -224,7 +229,7 @@ class SegmentationNetwork(nn.Module):
             return depth_to_space(self.head(features))
         rows = torch.arange(self.n_classes * PHASES, device=features.device).view(self.n_classes, PHASES)
         rows = rows[:, list(phases)].flatten()
-        logits = F.conv3d(features, self.head.weight[rows], self.head.bias[rows])
+        logits = conv3d(features, self.head.weight[rows], self.head.bias[rows])
         return logits.unflatten(1, (self.n_classes, len(phases)))
 
 

@@ -1,6 +1,10 @@
 """Devices: names become devices or sentences; the probe is measured once, kept, and said in words."""
 
 import json
+import os
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -40,23 +44,53 @@ def test_an_unknown_precision_gets_a_sentence(fresh):
         devices.plan("cpu", "fp16")
 
 
-def test_the_probe_works_for_whoever_asks_without_gradients(fresh):
+@pytest.fixture
+def units(monkeypatch):
+    """A processor with bfloat16 units, whatever this one is."""
+    monkeypatch.setattr(devices, "has_bfloat16", lambda device: True)
+
+
+def test_the_probe_works_for_whoever_asks_without_gradients(fresh, units):
     with torch.inference_mode():
-        found = devices.plan("cpu", "fp32")
+        found = devices.plan("cpu", "bf16")
     assert "fp32 channels-last" in found.seconds
 
 
-def test_the_probe_runs_once_and_is_remembered_on_disk(fresh, monkeypatch):
+def test_the_probe_is_announced_runs_once_and_is_remembered_on_disk(fresh, units, monkeypatch, capsys):
     first = devices.plan("cpu")
+    assert "Timing bfloat16 against float32" in capsys.readouterr().err
     assert first.precision in ("fp32", "bf16") and set(first.seconds) >= {"fp32 channels-last"}
     assert len(json.loads((fresh / "devices.json").read_text())) == 1
     monkeypatch.setattr(devices, "_measure", lambda device: pytest.fail("measured again"))
     assert devices.plan("cpu") is first
     devices._plan.cache_clear()
     assert devices.plan("cpu") == first
+    devices._plan.cache_clear()
+    with devices.one_thread():
+        assert devices.plan("cpu") == first
+    assert not capsys.readouterr().err
 
 
-def test_a_damaged_cache_file_is_measured_anew(fresh, monkeypatch):
+def test_without_bfloat16_units_nothing_is_probed_and_asking_for_it_is_warned(fresh, monkeypatch):
+    monkeypatch.setattr(devices, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr(devices, "_measure", lambda device: pytest.fail("measured"))
+    assert devices.choose_precision("cpu") == "fp32"
+    assert "this processor has no bfloat16 units" in devices.describe("cpu")
+    assert devices.choose_precision("cpu", "bf16") == "bf16"
+    assert "75 times as long" in devices.describe("cpu", "bf16")
+    assert devices.choose_precision("cpu", "fp32") == "fp32"
+
+
+def test_a_processor_held_to_avx2_has_no_bfloat16_units():
+    limits = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    code = "from pancreas_ssl.devices import has_bfloat16; print(has_bfloat16('cpu'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | limits, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "False" or platform.machine() not in ("x86_64", "AMD64")
+
+
+def test_a_damaged_cache_file_is_measured_anew(fresh, units, monkeypatch):
     monkeypatch.setattr(devices, "_measure", lambda device: FAST_BF16)
     fresh.mkdir()
     (fresh / "devices.json").write_text('{"x": 3')
@@ -70,7 +104,6 @@ SLOW_BF16 = {
     "bf16 contiguous": 0.09,
 }
 FAST_BF16 = {**SLOW_BF16, "bf16 channels-last": 0.04, "bf16 contiguous": 0.06}
-NO_BF16 = {k: v for k, v in SLOW_BF16.items() if k.startswith("fp32")}
 
 
 @pytest.mark.parametrize(
@@ -78,14 +111,20 @@ NO_BF16 = {k: v for k, v in SLOW_BF16.items() if k.startswith("fp32")}
     [
         (FAST_BF16, "auto", "bf16", True, "bfloat16 is 2.5 times as fast"),
         (SLOW_BF16, "auto", "fp32", True, "bfloat16 is 1.1 times as fast"),
+        (
+            {**SLOW_BF16, "bf16 contiguous": 0.2},
+            "auto",
+            "fp32",
+            True,
+            "bfloat16 is 2.0 times slower than float32",
+        ),
         (SLOW_BF16, "bf16", "bf16", False, "as asked for"),
         (FAST_BF16, "fp32", "fp32", True, "as asked for"),
-        (NO_BF16, "auto", "fp32", True, "no bfloat16"),
         ({**SLOW_BF16, "fp32 contiguous": 0.05}, "fp32", "fp32", True, "as asked for"),
     ],
 )
 def test_a_change_must_pay_and_float32_never_changes_its_layout(
-    fresh, monkeypatch, seconds, wanted, precision, channels_last, words
+    fresh, units, monkeypatch, seconds, wanted, precision, channels_last, words
 ):
     monkeypatch.setattr(devices, "_measure", lambda device: seconds)
     chosen = devices.plan("cpu", wanted)
@@ -93,4 +132,4 @@ def test_a_change_must_pay_and_float32_never_changes_its_layout(
     sentence = devices.describe("cpu", wanted)
     numbers = "float32" if precision == "fp32" else "bfloat16"
     assert words in sentence and f"), {numbers}, " in sentence
-    assert replace(chosen).seconds == seconds
+    assert replace(chosen).seconds == ({} if wanted == "fp32" else seconds)

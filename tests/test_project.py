@@ -79,7 +79,7 @@ def test_import_is_quick_and_loads_neither_torch_nor_monai():
 def test_lower_rooms_do_not_know_higher_ones():
     """Arrows point down: each room imports only from the rooms listed before it (and itself)."""
     order = [
-        ("errors", "files", "versions"), ("phantom",), ("data",), ("devices", "network", "processes"),
+        ("convolutions", "errors", "files", "versions"), ("phantom",), ("data",), ("devices", "network", "processes"),
         ("augmentation",), ("inference", "evaluation"), ("uncertainty",), ("contrast", "restoration"), ("training",),
         ("figures",), ("study",), ("widgets",), ("doctor", "runs"), ("cli",),
     ]  # fmt: skip

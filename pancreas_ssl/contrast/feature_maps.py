@@ -4,7 +4,6 @@ Features are taken window by window: the network's InstanceNorm looks at what it
 would not give the features that the head learned to read.
 """
 
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,55 +41,31 @@ def feature_map(
     Raises:
         InputError: not one 3D image.
     """
-    from pancreas_ssl.devices import plan, resolve_device
-    from pancreas_ssl.inference.sliding import AIR, body_box
+    from pancreas_ssl.inference.sliding import body_box, slide
 
     image = torch.as_tensor(image).float()
     if image.ndim != 4 or image.shape[0] != 1:
         raise InputError(
             f"expected a prepared image (1, X, Y, Z), got {tuple(image.shape)}; use prepare() first"
         )
-    network, device = model.network, resolve_device(device)
-    half = plan(device, precision).precision == "bf16"
-    window = model.window_size
+    network, window = model.network, model.window_size
     body = [slice(part.start // 2 * 2, part.stop) for part in body_box(image[0].numpy(force=True))]
-    inside = image[(slice(None), *body)]
-    sizes = [max(w, n + n % 2) for w, n in zip(window, inside.shape[1:], strict=True)]
-    pads = [pad for n, to in zip(inside.shape[:0:-1], sizes[::-1], strict=True) for pad in (0, to - n)]
-    padded, weight = F.pad(inside[None], pads, value=-1.0), _bell([w // 2 for w in window])
-    total = torch.zeros(1, network.channels[0], *[n // 2 for n in sizes])
-    weights = torch.zeros(1, 1, *total.shape[2:])
-    was_training = network.training
-    network.to(device).eval()
-    try:
-        for corner in product(*(_starts(n, w, overlap) for n, w in zip(sizes, window, strict=True))):
-            patch = padded[(..., *(slice(a, a + w) for a, w in zip(corner, window, strict=True)))]
-            if not (patch > AIR).any():
-                continue
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                found = network.decode(network.encode(patch.to(device))).float().cpu()
-            place = (..., *(slice(a // 2, (a + w) // 2) for a, w in zip(corner, window, strict=True)))
-            total[place] += weight * found
-            weights[place] += weight
-    finally:
-        network.train(was_training)
+    inside = image[(slice(None), *body)].cpu()[None]
+    inside = F.pad(inside, [pad for n in inside.shape[:1:-1] for pad in (0, n % 2)], value=-1.0)
+
+    def nothing(windows: Tensor) -> Tensor:
+        return windows.new_zeros(len(windows), network.channels[0], *[n // 2 for n in windows.shape[2:]])
+
+    # Windows begin at even places, so that all lie on the grid of the features.
+    steps = [max(int(size * (1 - overlap)) // 2 * 2, 2) for size in window]
+    found = slide(
+        network, lambda x: network.decode(network.encode(x)), nothing, inside, window,
+        overlap=[1 - (step + 0.5) / size for step, size in zip(steps, window, strict=True)],
+        device=device, precision=precision,
+    )  # fmt: skip
     whole = torch.zeros(1, network.channels[0], *[(n + 1) // 2 for n in image.shape[1:]])
-    place = (..., *(slice(part.start // 2, (part.stop + 1) // 2) for part in body))
-    ends = (..., *(slice(0, n) for n in whole[place].shape[2:]))
-    whole[place] = (total / weights.clamp_min(1e-12))[ends]
+    whole[(..., *(slice(part.start // 2, (part.stop + 1) // 2) for part in body))] = found
     return whole
-
-
-def _starts(size: int, window: int, overlap: float) -> list[int]:
-    """Even places at which windows begin, so that all lie on the grid of the features."""
-    step = max(int(window * (1 - overlap)) // 2 * 2, 2)
-    return [*range(0, size - window, step), size - window]
-
-
-def _bell(sizes: list[int]) -> Float32[Tensor, "1 1 x y z"]:
-    """The weight of a place in its window: a Gaussian of an eighth of the window, never 0."""
-    parts = [torch.exp(-0.5 * ((torch.arange(n) - (n - 1) / 2) / (n / 8)) ** 2) for n in sizes]
-    return torch.einsum("i,j,k->ijk", *parts).clamp_min(1e-3)[None, None]
 
 
 @torch.no_grad()

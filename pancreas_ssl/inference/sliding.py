@@ -1,7 +1,8 @@
-"""From an image of any size to class probabilities, window by window, in memory that can be told beforehand.
+"""From an image of any size to whatever a network says of it, window by window, in memory that can be told beforehand.
 
 The windows have the size of the training patches, overlap, and are blended with a Gaussian weight (MONAI's
 `sliding_window_inference`). Only one batch of windows is on the device at a time; the sums stay in main memory.
+`slide` serves all: probabilities (`predict_prepared`), decoder features and restored images.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,17 +11,18 @@ from itertools import chain, combinations
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from torch import Tensor
+from torch import Tensor, nn
 
 from pancreas_ssl.devices import plan, resolve_device
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.inference.weights import Model
 
-__all__ = ["body_box", "predict_prepared"]
+__all__ = ["AIR", "body_box", "predict_prepared", "slide"]
 
 AIR = -0.995  # an image value at or below is air (or lung): the lower end of the window
 BODY_MARGIN = 3  # voxels of air kept around the body
 HALF_ABOVE_BYTES = 1 << 30  # sums larger than 1 GiB are kept in half precision
+BATCH = 4  # windows at once; more gain nothing, on a processor or a card
 
 
 def predict_prepared(
@@ -32,7 +34,7 @@ def predict_prepared(
     precision: str = "auto",
     flips: Sequence[int] = (),
     crop: bool = True,
-    batch: int | None = None,
+    batch: int = BATCH,
 ) -> Float32[np.ndarray, "C X Y Z"]:
     r"""Class probabilities of an image on the model's grid: p(v) = \sum_w g_w(v) p_w(v) / \sum_w g_w(v).
 
@@ -52,7 +54,7 @@ def predict_prepared(
         flips: image axes (0, 1, 2) to mirror; the mean over all combinations is taken, 2 ** len(flips) passes. Not
             a gain by itself: a mirrored abdomen is one that the network may never have seen.
         crop: leave out the air around the body. Outside its box the answer is background with certainty.
-        batch: windows at once; None takes 1 on a processor and 4 elsewhere.
+        batch: windows at once.
 
     Returns:
         Probabilities that sum to 1 over C, float32, in main memory.
@@ -75,29 +77,88 @@ def predict_prepared(
         raise InputError(
             f"expected image axes among 0, 1, 2 as flips, got {tuple(flips)}; () mirrors nothing"
         )
-    device = resolve_device(device)
     box = body_box(image[0].numpy(force=True)) if crop else (slice(None),) * 3
     inside = image[(slice(None), *box)].detach()
-    classes = int(model.network.config["n_classes"])
-    window = model.window_size
-    inside = inside.cpu().to(_storage(inside.shape[1:], window, classes))[None]
-    batch = batch or (1 if device.type == "cpu" else 4)
+    network, classes = model.network, int(model.network.config["n_classes"])
+    inside = inside.cpu().to(_storage(inside.shape[1:], model.window_size, classes))[None]
 
-    was_training = model.network.training
-    predictor = _predictor(model, classes, device, precision)
-    try:
-        total = torch.zeros((classes, *inside.shape[2:]), dtype=inside.dtype)
-        views = list(
-            chain.from_iterable(combinations([a + 2 for a in flips], n) for n in range(len(flips) + 1))
+    def background(windows: Tensor) -> Tensor:
+        answer = windows.new_zeros((len(windows), classes, *windows.shape[2:]))
+        answer[:, 0] = 1
+        return answer
+
+    total = torch.zeros((classes, *inside.shape[2:]), dtype=inside.dtype)
+    views = list(chain.from_iterable(combinations([a + 2 for a in flips], n) for n in range(len(flips) + 1)))
+    how = {"overlap": overlap, "device": device, "precision": precision, "batch": batch}
+    for axes in views:
+        seen = slide(
+            network,
+            lambda x: network(x).float().softmax(1),
+            background,
+            inside.flip(axes),
+            model.window_size,
+            **how,
         )
-        for axes in views:
-            total += _slide(inside.flip(axes), window, predictor, overlap, device, batch).flip(axes)[0]
-    finally:
-        model.network.train(was_training)
+        total += seen.flip(axes)[0]
     probabilities = np.zeros((classes, *image.shape[1:]), np.float32)
     probabilities[0] = 1.0
     probabilities[(slice(None), *box)] = total.float().div_(len(views)).numpy()
     return probabilities
+
+
+def slide(
+    network: nn.Module,
+    compute: Callable[[Tensor], Tensor],
+    empty: Callable[[Tensor], Tensor],
+    image: Float[Tensor, "1 C X Y Z"],
+    window: Sequence[int],
+    *,
+    overlap: float | Sequence[float] = 0.5,
+    device: "str | torch.device" = "auto",
+    precision: str = "auto",
+    batch: int = BATCH,
+) -> Float[Tensor, "1 K x y z"]:
+    """What `compute` makes of each window, blended: the one way by which images larger than a patch pass a network.
+
+    Args:
+        network: moved to the device and into evaluation mode; its mode is put back afterwards.
+        compute: windows (B, C, *window) in, answers (B, K, ...) of the windows' size or a fraction of it out.
+        empty: the answer for windows of nothing but air, which never pass the network.
+        image: in main memory; what lies beyond counts as air. The answer has its type.
+        overlap: share of a window that the next one covers, one number or one for each axis.
+        batch: windows at once.
+
+    Raises:
+        RunError: the windows do not fit into the device's memory.
+    """
+    from monai.inferers import sliding_window_inference
+
+    device = resolve_device(device)
+    chosen = plan(device, precision)
+    layout = torch.channels_last_3d if chosen.channels_last else torch.contiguous_format
+    was_training = network.training
+    network.to(device=device, memory_format=layout).eval()
+
+    def predict(windows: Tensor) -> Tensor:
+        if not (windows > AIR).any():
+            return empty(windows)
+        with torch.autocast(device.type, torch.bfloat16, enabled=chosen.precision == "bf16"):
+            answer = compute(windows.float().contiguous(memory_format=layout))
+        return answer.to(windows.dtype).contiguous()
+
+    try:
+        with torch.inference_mode():
+            return sliding_window_inference(
+                image, window, batch, predict, overlap=overlap, mode="gaussian", padding_mode="constant", cval=-1.0,
+                sw_device=device, device="cpu",
+            )  # fmt: skip
+    except torch.OutOfMemoryError as error:
+        raise RunError(
+            f"expected {batch} windows of {'x'.join(map(str, window))} voxels to fit on {device}, it is out of memory; "
+            f"use batch=1 or device='cpu'"
+        ) from error
+    finally:
+        network.train(was_training)
 
 
 def body_box(image: Float[np.ndarray, "X Y Z"], margin: int = BODY_MARGIN) -> tuple[slice, slice, slice]:
@@ -118,43 +179,6 @@ def body_box(image: Float[np.ndarray, "X Y Z"], margin: int = BODY_MARGIN) -> tu
         return tuple(slice(0, size) for size in solid.shape)
     largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
     return bounding_box(labels == largest, margin=margin + 1)
-
-
-def _predictor(
-    model: Model, classes: int, device: torch.device, precision: str
-) -> Callable[[Tensor], Tensor]:
-    """Windows in, probabilities out, in the type the windows came in; windows of nothing but air cost nothing."""
-    chosen = plan(device, precision)
-    layout = torch.channels_last_3d if chosen.channels_last else torch.contiguous_format
-    network = model.network.to(device=device, memory_format=layout).eval()
-    half = chosen.precision == "bf16"
-
-    def predict(windows: Tensor) -> Tensor:
-        if not (windows > AIR).any():
-            answer = windows.new_zeros((len(windows), classes, *windows.shape[2:]))
-            answer[:, 0] = 1
-            return answer
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            logits = network(windows.float().contiguous(memory_format=layout))
-        return logits.float().softmax(dim=1).to(windows.dtype).contiguous()
-
-    return predict
-
-
-def _slide(image: Tensor, window, predictor, overlap: float, device: torch.device, batch: int) -> Tensor:
-    from monai.inferers import sliding_window_inference
-
-    try:
-        with torch.inference_mode():
-            return sliding_window_inference(
-                image, window, batch, predictor, overlap=overlap, mode="gaussian", padding_mode="constant",
-                cval=-1.0, sw_device=device, device="cpu",
-            )  # fmt: skip
-    except torch.OutOfMemoryError as error:
-        raise RunError(
-            f"expected {batch} windows of {'x'.join(map(str, window))} voxels to fit on {device}, it is out of memory; "
-            f"use batch=1 or device='cpu'"
-        ) from error
 
 
 def _storage(shape: Sequence[int], window: Sequence[int], classes: int) -> torch.dtype:

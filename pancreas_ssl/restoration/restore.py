@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from pancreas_ssl.augmentation.patch import AIR, require
-from pancreas_ssl.devices import plan, resolve_device
+from pancreas_ssl.augmentation.patch import require
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.inference.sliding import BATCH, slide
 from pancreas_ssl.inference.weights import Model
 
 __all__ = ["restore_image"]
@@ -19,7 +19,7 @@ def restore_image(
     overlap: float = 0.25,
     device: "str | torch.device" = "auto",
     precision: str = "auto",
-    batch: int | None = None,
+    batch: int = BATCH,
 ) -> Float32[Tensor, "1 X Y Z"]:
     r"""The image as the network's restoration head paints it: r(v) = \sum_w g_w(v) r_w(v) / \sum_w g_w(v).
 
@@ -33,7 +33,7 @@ def restore_image(
         overlap: share of a window that the next one covers, 0 to below 1.
         device: "auto", "cpu", "cuda" ...
         precision: "auto" (a short probe decides), "fp32" or "bf16".
-        batch: windows at once; None takes 1 on a processor and 4 elsewhere.
+        batch: windows at once.
 
     Returns:
         The restored image, clipped to [-1, 1], in main memory.
@@ -44,8 +44,6 @@ def restore_image(
     Example:
         >>> restored = restore_image(load_weights("restoration"), corrupted)    # doctest: +SKIP
     """
-    from monai.inferers import sliding_window_inference
-
     if getattr(model.network, "restorer", None) is None:
         raise InputError(
             "expected a model with a restoration head, got one without; load weights of an arm with restoration, or "
@@ -58,27 +56,9 @@ def restore_image(
         "prepare the scan first",
     )
     require(0 <= overlap < 1, "an overlap from 0 to below 1", overlap, "0.25 is the default")
-    device = resolve_device(device)
-    chosen = plan(device, precision)
-    layout = torch.channels_last_3d if chosen.channels_last else torch.contiguous_format
-    was_training = model.network.training
-    network = model.network.to(device=device, memory_format=layout).eval()
-
-    def repaint(windows: Tensor) -> Tensor:
-        if (windows <= AIR).all():
-            return windows.clone()  # the blending works in place
-        with torch.autocast(device.type, torch.bfloat16, enabled=chosen.precision == "bf16"):
-            return (
-                network.restore(network.encode(windows.contiguous(memory_format=layout))).float().contiguous()
-            )
-
-    image, batch = corrupted.detach().float().cpu()[None], batch or (1 if device.type == "cpu" else 4)
-    try:
-        with torch.inference_mode():
-            answer = sliding_window_inference(
-                image, model.window_size, batch, repaint,
-                overlap=overlap, mode="gaussian", padding_mode="constant", cval=AIR, sw_device=device, device="cpu",
-            )  # fmt: skip
-    finally:
-        model.network.train(was_training)
+    network, image = model.network, corrupted.detach().float().cpu()[None]
+    how = {"overlap": overlap, "device": device, "precision": precision, "batch": batch}
+    answer = slide(
+        network, lambda x: network.restore(network.encode(x)), torch.clone, image, model.window_size, **how
+    )
     return answer[0].clamp(-1, 1).clone()

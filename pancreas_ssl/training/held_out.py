@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import nn
 
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.evaluation.components import largest_component
+from pancreas_ssl.inference import Model, predict_prepared
 from pancreas_ssl.processes import rank, summed, world
 
 __all__ = ["held_out_dice", "shared_held_out_dice"]
 
 
-@torch.inference_mode()
 def held_out_dice(
     network: nn.Module,
     cases: Sequence[Prepared],
@@ -23,7 +22,7 @@ def held_out_dice(
     device: torch.device | str = "cpu",
     precision: str = "fp32",
 ) -> list[float]:
-    """Dice of the pancreas, case by case: sliding windows, most probable class, largest component.
+    """Dice of the pancreas, case by case: predicted as any scan is, most probable class, largest component.
 
     Dice = 2 |P and L| / (|P| + |L|), 1 when both are empty. Label 1 is the pancreas whatever the number of classes.
 
@@ -32,19 +31,14 @@ def held_out_dice(
         patch: window in voxels, the one of the training (InstanceNorm's statistics depend on it).
         overlap: share of a window that it has in common with the next one.
     """
-    from monai.inferers import sliding_window_inference
-
-    device, scores, training = torch.device(device), [], network.training
-    network.eval()
+    scores = []
     for case in cases:
-        image = torch.from_numpy(np.ascontiguousarray(case.image))[None].to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            logits = sliding_window_inference(image, patch, 2, network, overlap, mode="gaussian", cval=-1.0)
-        mask = largest_component((logits[0].argmax(0) == 1).cpu().numpy())
+        model = Model(network, case.spacing, case.window, patch)
+        how = {"overlap": overlap, "device": device, "precision": precision}
+        mask = largest_component(predict_prepared(model, case.image, **how).argmax(0) == 1)
         label = case.label[0] == 1
         total = int(mask.sum()) + int(label.sum())
         scores.append(2 * int((mask.astype(bool) & label).sum()) / total if total else 1.0)
-    network.train(training)
     return scores
 
 

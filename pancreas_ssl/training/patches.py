@@ -125,36 +125,58 @@ def cut(
     box = np.ceil(2 * reach.max(0)).astype(int) + 3  # one size for all, so that they make a batch
     low = np.floor(centres - (box - 1) / 2).astype(int)
     theta = np.zeros((len(draws), 3, 4))
-    beyond = torch.tensor([AIR, *outside], device=images[0].device).view(-1, 1, 1, 1)
+    device = images[0].device
+    beyond = torch.tensor([AIR, *outside], device=device).view(-1, 1, 1, 1)
     smooth = len(beyond) + binary  # channels that are interpolated; the others take their nearest neighbour
-    stacked = []
+    named = len(beyond) + 1  # where organs stand
+    boxes = torch.zeros(len(draws), named + (organs is not None), *box, device=device)
     for k, draw in enumerate(draws):
         start, stop = np.clip(low[k], 0, sizes[k]), np.clip(low[k] + box, 0, sizes[k])
         window = (slice(None), *(slice(a, b) for a, b in zip(start, stop, strict=True)))
-        pads = [int(n) for i in (2, 1, 0) for n in (start[i] - low[k][i], low[k][i] + box[i] - stop[i])]
-        shown = [images[draw.case][window]] + ([maps[draw.case][window].float()] if maps is not None else [])
-        parts = [torch.cat(shown) - beyond, labels[draw.case][window].float()]
+        here = boxes[k][
+            (slice(None), *(slice(a, b) for a, b in zip(start - low[k], stop - low[k], strict=True)))
+        ]
+        here[:1] = images[draw.case][window]
+        if maps is not None:
+            here[1 : len(beyond)] = maps[draw.case][window]
+        here[: len(beyond)] -= beyond
+        here[len(beyond)] = labels[draw.case][window][0]
         if organs is not None:
-            parts.append(organs[draw.case][window].float())
-        stacked.append(F.pad(torch.cat(parts), pads))
+            here[named] = organs[draw.case][window][0]
         # torch's grid has its axes as (z, y, x) and runs from -1 to 1 between the edges of the box
         turn = draw.matrix * np.asarray(patch)[None, :] / box[:, None]
         offset = (2 * (centres[k] - low[k]) + 1) / box - 1
         theta[k] = np.concatenate([turn[::-1, ::-1], offset[::-1, None]], axis=1)
-    boxes = torch.stack(stacked)
-    where = torch.as_tensor(theta, dtype=torch.float32, device=boxes.device)
-    grid = F.affine_grid(where, [len(draws), 1, *patch], align_corners=False)
-    moved, rest = F.grid_sample(boxes[:, :smooth], grid, align_corners=False), None
-    if smooth < boxes.shape[1]:
-        rest = F.grid_sample(boxes[:, smooth:], grid, mode="nearest", align_corners=False).long()
-    label = (moved[:, -1:] > 0.5).long() if binary else rest[:, :1]
+    where = torch.as_tensor(theta, dtype=torch.float32, device=device)
+    moved = boxes.new_empty(len(draws), boxes.shape[1], *patch)
+    turned = [k for k, draw in enumerate(draws) if not np.array_equal(draw.matrix, np.eye(3))]
+    for k in set(range(len(draws))) - set(turned):  # voxels fall on voxels
+        corner = np.rint(centres[k] - low[k] - (np.asarray(patch) - 1) / 2).astype(int)
+        moved[k] = boxes[k][(slice(None), *(slice(a, a + n) for a, n in zip(corner, patch, strict=True)))]
+    if turned:
+        grid = F.affine_grid(where[turned], [len(turned), 1, *patch], align_corners=False)
+        moved[turned, :smooth] = _interpolated(boxes[turned, :smooth], grid, "bilinear")
+        if smooth < boxes.shape[1]:
+            moved[turned, smooth:] = _interpolated(boxes[turned, smooth:], grid, "nearest")
+    label = moved[:, len(beyond) : named]
     seen = moved[:, : len(beyond)] + beyond
     return Cut(
         seen[:, :1],
-        label,
-        rest[:, -1:] if organs is not None else None,
+        (label > 0.5).long() if binary else label.long(),
+        moved[:, named:].long() if organs is not None else None,
         seen[:, 1:] if maps is not None else None,
     )
+
+
+def _interpolated(
+    boxes: Float32[Tensor, "N C a b c"], grid: Float32[Tensor, "N x y z 3"], mode: str
+) -> Float32[Tensor, "N C x y z"]:
+    """`grid_sample`, which has one thread for each sample: a single one is cut into halves of its grid."""
+    if len(grid) > 1 or grid.shape[1] % 2:
+        return F.grid_sample(boxes, grid, mode, align_corners=False)
+    halves = torch.cat(grid.chunk(2, 1))
+    found = F.grid_sample(boxes.expand(2, -1, -1, -1, -1), halves, mode, align_corners=False)
+    return torch.cat(found.split(1), 2)
 
 
 @dataclass(frozen=True)

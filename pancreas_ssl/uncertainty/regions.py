@@ -98,13 +98,16 @@ def regions(
     claimed = doubtful if predicted is None else doubtful | (predicted != 0)
     band = distance <= band_mm
 
-    codes = torch.full_like(label, Region.FAR, dtype=torch.int64)  # later lines take precedence
-    codes[band] = Region.NEAR
-    codes[band & claimed] = Region.RIM_OUT
-    codes[body == 0] = Region.OUTSIDE
-    codes[inside] = Region.RIM_IN
-    codes[inside & core] = Region.CORE
-    return codes
+    codes = torch.full(label.shape, Region.FAR, dtype=torch.uint8, device=label.device)
+    for where, region in (  # later lines take precedence
+        (band, Region.NEAR),
+        (band & claimed, Region.RIM_OUT),
+        (body == 0, Region.OUTSIDE),
+        (inside, Region.RIM_IN),
+        (inside & core, Region.CORE),
+    ):
+        codes.masked_fill_(where, int(region))
+    return codes.long()
 
 
 def region_counts(regions: Int64[Tensor, "*s"]) -> dict[str, int]:
@@ -143,6 +146,7 @@ def body_mask(image: Float[Tensor, "*b X Y Z"]) -> Bool[Tensor, "*b X Y Z"]:
             f"expected an image (..., X, Y, Z) in floating point, got {image.dtype} with {image.ndim} axes; pass a "
             f"prepared image in [-1, 1]"
         )
-    batch = image.float().reshape(-1, 1, *image.shape[-3:])
-    mean = F.avg_pool3d(F.pad(batch, (1,) * 6, mode="replicate"), 3, stride=1)
-    return (mean > BODY).reshape(image.shape)
+    total = F.pad(image.float().reshape(-1, 1, *image.shape[-3:]), (1,) * 6, mode="replicate")
+    for axis, size in enumerate(image.shape[-3:], start=2):  # in half the time of `avg_pool3d`
+        total = sum(total.narrow(axis, start, size) for start in range(3))
+    return (total > 27 * BODY).reshape(image.shape)
