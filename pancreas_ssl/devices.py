@@ -23,7 +23,17 @@ from pancreas_ssl.files import atomic_path
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Plan", "choose_precision", "describe", "has_bfloat16", "one_thread", "plan", "resolve_device"]
+__all__ = [
+    "Plan",
+    "choose_precision",
+    "describe",
+    "has_bfloat16",
+    "one_thread",
+    "plan",
+    "processor_name",
+    "resolve_device",
+    "seconds_of_pass",
+]
 
 PRECISIONS = ("auto", "fp32", "bf16")
 # A change of precision or layout must pay: small differences are noise of a busy machine.
@@ -217,11 +227,14 @@ def _measure(device: str) -> dict[str, float]:
     }
     start, rounds = time.perf_counter(), []
     while len(rounds) < 4 and (not rounds or time.perf_counter() - start < BUDGET):
-        rounds.append([_one_pass(network, x, way.startswith("bf16")) for way, network in networks.items()])
+        rounds.append(
+            [seconds_of_pass(network, x, way.startswith("bf16")) for way, network in networks.items()]
+        )
     return dict(zip(networks, map(min, zip(*(rounds[1:] or rounds), strict=True)), strict=True))
 
 
-def _one_pass(network, x: "torch.Tensor", bf16: bool) -> float:
+def seconds_of_pass(network, x: "torch.Tensor", bf16: bool) -> float:
+    """Seconds of one forward and backward pass."""
     import torch
 
     _wait(x.device)
@@ -240,17 +253,24 @@ def _wait(device: "torch.device") -> None:
         torch.cuda.synchronize(device)
 
 
-def _processor(device: str) -> str:
+def processor_name() -> str:
+    """The processor's model and the instructions that torch uses on it."""
     import torch
 
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(torch.device(device))
     try:
         with open("/proc/cpuinfo") as lines:
             name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
-    return f"{device} {name} {torch.backends.cpu.get_cpu_capability()}"
+    return f"{name} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _processor(device: str) -> str:
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    return f"{device} {processor_name()}"
 
 
 def _cache_file():

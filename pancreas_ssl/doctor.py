@@ -100,6 +100,16 @@ def bfloat16() -> Check:
     return Check("bfloat16 speed", True, describe())
 
 
+def minutes() -> Check:
+    """What the notebooks should take on this machine: a reference pass of a second, scaled from measured tours."""
+    from pancreas_ssl.runs.minutes import expected_seconds
+    from pancreas_ssl.runs.words import duration
+
+    spent = expected_seconds()
+    each = ", ".join(f"{name[:2]}: {duration(seconds)}" for name, seconds in spent.items())
+    return Check("Time", True, f"all notebooks about {duration(sum(spent.values()))}", each)
+
+
 def memory() -> Check:
     """Memory of the machine and what is free of it."""
     import psutil
@@ -210,6 +220,7 @@ def browser() -> Check:
 PARTS: dict[str, Callable[[], Check]] = {
     "Device": device,
     "bfloat16 speed": bfloat16,
+    "Time": minutes,
     "Memory": memory,
     "Disk": disk,
     "Cache folder": cache,

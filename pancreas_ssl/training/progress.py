@@ -2,8 +2,12 @@
 
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
-__all__ = ["Progress", "duration"]
+__all__ = ["Progress", "duration", "tracked"]
+
+Item = TypeVar("Item")
 
 NOTEBOOK_EVERY, LOG_EVERY = 1.0, 15.0  # seconds between updates
 
@@ -19,15 +23,17 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Shows `done` of `total` steps, the loss and the time left; use it as a context.
+    """Shows `done` of `total` steps (or patients, ...), a note and the time left; use it as a context.
 
     Example:
         >>> with Progress(total=100, show=False) as progress:
         ...     progress.update(10, "loss 0.5")
     """
 
-    def __init__(self, total: int, done: int = 0, show: bool = True, title: str = "training"):
-        self.total, self.first, self.title = total, done, title
+    def __init__(
+        self, total: int, done: int = 0, show: bool = True, title: str = "training", unit: str = "step"
+    ):
+        self.total, self.first, self.title, self.unit = total, done, title, unit
         self.start = self.last = time.perf_counter()
         self.style = _style() if show else "silent"
         self.bar = self.handle = None
@@ -79,7 +85,21 @@ class Progress:
         spent, steps = now - self.start, max(1, done - self.first)
         left = spent / steps * (self.total - done)
         state = f"{duration(left)} left" if done < self.total else f"done in {duration(spent)}"
-        return f"{self.title}: step {done} of {self.total}, {state}" + (f", {note}" if note else "")
+        return f"{self.title}: {self.unit} {done} of {self.total}, {state}" + (f", {note}" if note else "")
+
+
+def tracked(items: Sequence[Item], title: str, unit: str = "patient") -> Iterator[Item]:
+    """The items one by one, with progress and the time left.
+
+    Example:
+        >>> list(tracked([1, 2], "counting", "number"))    # doctest: +SKIP
+        counting: number 2 of 2, done in 0 s
+        [1, 2]
+    """
+    with Progress(len(items), title=title, unit=unit) as progress:
+        for done, item in enumerate(items, start=1):
+            yield item
+            progress.update(done)
 
 
 class _Line:
