@@ -2,7 +2,7 @@
 #   make tour    every notebook in order, one report          make lab     JupyterLab on the notebooks
 #   make test    all tests                                    make bench   timings, also written to runs/bench.json
 #   make clean   removes .venv, runs and caches of the checkout
-# Variables: PYTHON=python3.12  PROFILE=smoke|class|full  BROWSER=1 (install Debian's Chromium for the browser tests)
+# Variables: PYTHON=python3.12  PROFILE=smoke|workshop|class|full  BROWSER=1 (install Debian's Chromium for the browser tests)
 
 PYTHON  ?= python3
 PROFILE ?= class

@@ -106,6 +106,8 @@ def minutes() -> Check:
     from pancreas_ssl.runs.words import duration
 
     spent = expected_seconds()
+    if not spent:
+        return Check("Time", True, "no tour was measured yet")
     each = ", ".join(f"{name[:2]}: {duration(seconds)}" for name, seconds in spent.items())
     return Check("Time", True, f"all notebooks about {duration(sum(spent.values()))}", each)
 
