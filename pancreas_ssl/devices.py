@@ -39,7 +39,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 # A change of precision or layout must pay: small differences are noise of a busy machine.
 BF16_MUST_GAIN, CONTIGUOUS_MUST_GAIN = 1.3, 1.1
 PROBE = (2, 1, 48, 48, 32)  # batch, channel, voxels
-BUDGET = 0.6  # seconds after which the probe begins no further round
+BUDGET = 0.3  # seconds after which the probe begins no further round
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _probed(device: str) -> dict[str, float]:
     key = f"{_processor(device)} | torch {torch.__version__} | {PROBE}"
     known = _read_cache()
     if key not in known:
-        print("Timing bfloat16 against float32 on this device, once: less than a second ...", file=sys.stderr)
+        print("Timing bfloat16 against float32 on this device, once: about a second ...", file=sys.stderr)
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
@@ -209,10 +209,10 @@ def _layout(seconds: dict[str, float], precision: str) -> str:
 
 
 def _measure(device: str) -> dict[str, float]:
-    """Seconds of one forward and backward pass, for each precision and layout: the shortest of three rounds or fewer.
+    """Seconds of one forward and backward pass, for each precision and layout: the shortest of up to three rounds.
 
-    The passes go round the ways in turn, so that a busy moment hits all alike. The first round, in which kernels are
-    made, counts only where time is over after it.
+    The passes go round the ways in turn, so that a busy moment hits all alike. A round before them makes kernels (on a
+    card it also starts the card's libraries, which takes longer than all others) and does not count.
     """
     import torch
 
@@ -225,12 +225,15 @@ def _measure(device: str) -> dict[str, float]:
         way: SegmentationNetwork().to(where, memory_format=layouts[way.split()[1]])
         for way in ("fp32 channels-last", "bf16 channels-last", "bf16 contiguous")
     }
-    start, rounds = time.perf_counter(), []
-    while len(rounds) < 4 and (not rounds or time.perf_counter() - start < BUDGET):
-        rounds.append(
-            [seconds_of_pass(network, x, way.startswith("bf16")) for way, network in networks.items()]
-        )
-    return dict(zip(networks, map(min, zip(*(rounds[1:] or rounds), strict=True)), strict=True))
+
+    def one_round() -> list[float]:
+        return [seconds_of_pass(network, x, way.startswith("bf16")) for way, network in networks.items()]
+
+    one_round()
+    start, rounds = time.perf_counter(), [one_round()]
+    while len(rounds) < 3 and time.perf_counter() - start < BUDGET:
+        rounds.append(one_round())
+    return dict(zip(networks, map(min, zip(*rounds, strict=True)), strict=True))
 
 
 def seconds_of_pass(network, x: "torch.Tensor", bf16: bool) -> float:

@@ -12,6 +12,7 @@ import torch
 
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.network import PHASES
 from pancreas_ssl.training.learner import Learner
 from pancreas_ssl.training.recipe import Recipe
 
@@ -21,6 +22,8 @@ __all__ = ["Forecast", "available", "case_bytes", "check_memory", "forecast"]
 COPIES_OF_WEIGHTS = 5
 # Of the largest tensor: gradients and layout changes that live only while one layer is passed
 TRANSIENT_COPIES = 4
+# Of the finest level's output: the phases of `conv_upsampled`, put in their places one axis after the other
+UPSAMPLED_COPIES = 4
 # Of the machine's free memory that may be planned for; the rest belongs to the system and to fragmentation
 USABLE = 0.9
 
@@ -82,10 +85,11 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
     sizes = [size for _, size in saved.values()] or [0]
     share = 0.5 if precision == "bf16" else 1.0
     voxels = samples * recipe.patch[0] * recipe.patch[1] * recipe.patch[2]
+    finest = share * 4 * recipe.channels[0] * voxels / PHASES
     return Forecast(
         weights=COPIES_OF_WEIGHTS * sum(p.numel() * 4 for p in learner.parameters()),
         activations=int(share * sum(sizes)),
-        transient=int(TRANSIENT_COPIES * max(sizes)),
+        transient=int(TRANSIENT_COPIES * max(sizes) + UPSAMPLED_COPIES * finest),
         patches=voxels * (4 + 8 + 12 + 2 * 4 * 2),  # image, label, sampling grid, the boxes they are cut from
         cases=cases,
     )
