@@ -17,7 +17,7 @@ from pancreas_ssl.devices import plan, resolve_device
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.inference.weights import Model
 
-__all__ = ["AIR", "body_box", "predict_prepared", "slide"]
+__all__ = ["body_box", "predict_prepared", "slide"]
 
 AIR = -0.995  # an image value at or below is air (or lung): the lower end of the window
 BODY_MARGIN = 3  # voxels of air kept around the body

@@ -119,9 +119,8 @@ def structural_map(distance: Any, s_mm: float = 1.5) -> Any:
         raise InputError(f"expected a width s above 0 mm, got {s_mm}; 1.5 is the default")
     if isinstance(distance, Tensor):
         exponent = distance.float().square().div(-2 * s_mm**2)
-        return exponent.clamp_min_(
-            -80
-        ).exp_()  # below it numbers are subnormal, which takes three times as long
+        # Below it the results are subnormal numbers, which take three times as long.
+        return exponent.clamp_min_(-80).exp_()
     return np.exp(np.square(np.asarray(distance, np.float32)) / np.float32(-2 * s_mm**2))
 
 
