@@ -63,6 +63,12 @@ class Volume:
         """Volume of one voxel in mL (right for sheared grids too)."""
         return round(float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000, 9)
 
+    def part(self, box: tuple[slice, slice, slice]) -> "Volume":
+        """The voxels of a box, where they lie in the patient; nothing is copied, and no file is remembered."""
+        shift = np.eye(4)
+        shift[:3, 3] = [side.start for side in box]
+        return Volume(self.array[box], self.affine @ shift)
+
 
 def same_grid(
     shape_a: tuple[int, ...],

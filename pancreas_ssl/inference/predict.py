@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from pancreas_ssl.data.preprocessing import Prepared, prepare, to_volume_grid
 from pancreas_ssl.data.volume import Volume
-from pancreas_ssl.evaluation.components import largest_component
+from pancreas_ssl.evaluation.components import bounding_box, largest_component
 from pancreas_ssl.inference.sliding import predict_prepared
 from pancreas_ssl.inference.tissue import without_fat
 from pancreas_ssl.inference.weights import Model
@@ -105,8 +105,9 @@ def _mask(
     """Pancreas against its strongest rival, interpolated before the decision so that outlines are smooth."""
     others = [c for c in range(len(probabilities)) if c != PANCREAS]
     lead = probabilities[PANCREAS] - probabilities[others].max(axis=0)
+    out = np.zeros(volume.shape, np.uint8)
     if not (lead > 0).any():
-        return np.zeros(volume.shape, np.uint8)
+        return out
     if largest:
         # Chosen on the coarse grid, where it is quick; on the fine one interpolation may part thin bridges anew.
         from scipy import ndimage
@@ -114,5 +115,18 @@ def _mask(
         kept = largest_component(lead > 0)
         around = ndimage.binary_dilation(kept, np.ones((3, 3, 3)))
         lead = np.where(around, lead, np.float32(-1.0))
-    mask = to_volume_grid(lead, prepared, volume) > 0
-    return largest_component(mask) if largest else mask.view(np.uint8)
+    box = _around(lead > 0, prepared, volume)  # beyond it no neighbour is pancreas
+    mask = to_volume_grid(lead, prepared, volume.part(box)) > 0
+    out[box] = largest_component(mask) if largest else mask
+    return out
+
+
+def _around(
+    mask: Bool[np.ndarray, "x y z"], prepared: Prepared, volume: Volume
+) -> tuple[slice, slice, slice]:
+    """The box of the volume in which a voxel may have a neighbour in `mask`, which lies on the prepared grid."""
+    ends = [(side.start - 1, side.stop) for side in bounding_box(mask)]
+    link = np.linalg.inv(volume.affine) @ prepared.affine
+    ends = link[:3, :3] @ np.array(ends) + link[:3, 3:]
+    low, high = np.floor(ends.min(axis=1)).astype(int), np.ceil(ends.max(axis=1)).astype(int) + 1
+    return tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(low, high, volume.shape, strict=True))

@@ -50,10 +50,7 @@ def without_fat(
     box = bounding_box(mask)
     if box is None or above <= prepared.window[0]:
         return mask.astype(np.uint8)
-    shift = np.eye(4)
-    shift[:3, 3] = [part.start for part in box]
-    part = Volume(volume.array[box], volume.affine @ shift)
-    seen = to_volume_grid(prepared.image[0], prepared, part)
+    seen = to_volume_grid(prepared.image[0], prepared, volume.part(box))
     kept = np.zeros(mask.shape, np.uint8)
     kept[box] = mask[box] & (seen >= _level(prepared, above))
     return kept
