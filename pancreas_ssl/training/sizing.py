@@ -2,23 +2,26 @@
 
     python -m pancreas_ssl.training.sizing cpu < recipes.json
 
-trains a few steps with each recipe, the smallest first, and prints the peak of each as JSON. It is a process of its own
+trains a few steps with each recipe, the smallest first, and prints the peak of each on a line. It is a process of its own
 because a processor tells only the peak of a whole process, which never falls again.
 """
 
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.training.memory import USABLE, forecast
+from pancreas_ssl.training.progress import tracked
 from pancreas_ssl.training.recipe import Recipe
 
 __all__ = ["largest_batch", "measured_peaks"]
 
 STEPS = 3
+PEAK = "peak: "  # before the number, in a line of its own
 MOST = 4096  # patches in a batch, beyond which nobody asks
 
 
@@ -43,10 +46,11 @@ def largest_batch(recipe: Recipe, memory: float, precision: str = "fp32") -> int
     return batch
 
 
-def measured_peaks(recipes: Sequence[Recipe], device: str = "auto") -> list[int]:
+def measured_peaks(recipes: Sequence[Recipe], device: str = "auto", progress: bool = True) -> list[int]:
     """Bytes at the peak of a few training steps with each recipe, beyond what the process held before.
 
-    The image is noise with a ball in it: memory does not mind. The modules begin with the first step.
+    The image is noise with a ball in it: memory does not mind. The modules begin with the first step. With `progress`
+    a line tells how far it is.
 
     Raises:
         RunError: a training failed, for want of memory perhaps.
@@ -58,17 +62,27 @@ def measured_peaks(recipes: Sequence[Recipe], device: str = "auto") -> list[int]
     order = sorted(range(len(recipes)), key=lambda k: forecast(recipes[k]).total)
     asked = json.dumps([recipes[k].to_dict() for k in order])
     command = [sys.executable, "-m", "pancreas_ssl.training.sizing", str(device)]
-    done = subprocess.run(command, input=asked, capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it was killed, most often for want of memory"])[-1]
+    with tempfile.TemporaryFile("w+") as complaints:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": complaints}
+        with subprocess.Popen(command, text=True, **pipes) as process:
+            process.stdin.write(asked)
+            process.stdin.close()
+            peaks = {}
+            for k in tracked(order, "measuring", "training") if progress else order:
+                line = next((line for line in process.stdout if line.startswith(PEAK)), None)
+                if line is None:
+                    break
+                peaks[k] = int(line.removeprefix(PEAK))
+        complaints.seek(0)
+        last = (complaints.read().strip().splitlines() or ["it was killed, most often for want of memory"])[-1]
+    if process.returncode:
         raise RunError(
             f"a training that was to be measured failed: {last}; measure smaller patches or batches"
         )
-    peaks = dict(zip(order, json.loads(done.stdout.splitlines()[-1]), strict=True))
     return [peaks[k] for k in range(len(recipes))]
 
 
-def _measure(recipes: Sequence[Recipe], device: str) -> list[int]:
+def _measure(recipes: Sequence[Recipe], device: str) -> Iterator[int]:
     import psutil
 
     from pancreas_ssl import devices
@@ -81,18 +95,17 @@ def _measure(recipes: Sequence[Recipe], device: str) -> list[int]:
         recipes[0], patch=[2 * 2 ** len(recipes[0].channels)] * 3, batch=1, steps=1, module_start=0.0
     )
     fit(small, [_ball(small)], **how)  # libraries are loaded, kernels are made
-    peaks = []
+    before = None
     for recipe in recipes:
         if where.type == "cuda":
             import torch
 
             torch.cuda.reset_peak_memory_stats(where)
             before = torch.cuda.memory_allocated(where)
-        elif not peaks:
+        elif before is None:
             before = psutil.Process().memory_info().rss
         fit(replace(recipe, steps=STEPS, module_start=0.0), [_ball(recipe)], **how)
-        peaks.append(peak_memory(where) - before)
-    return peaks
+        yield peak_memory(where) - before
 
 
 def _ball(recipe: Recipe):
@@ -110,4 +123,5 @@ def _ball(recipe: Recipe):
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measure([Recipe.from_dict(one) for one in json.load(sys.stdin)], sys.argv[1])))
+    for peak in _measure([Recipe.from_dict(one) for one in json.load(sys.stdin)], sys.argv[1]):
+        print(f"{PEAK}{peak}", flush=True)
