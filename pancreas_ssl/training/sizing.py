@@ -2,8 +2,8 @@
 
     python -m pancreas_ssl.training.sizing cpu < recipes.json
 
-trains a few steps with each recipe, the smallest first, and prints the peak of each on a line. It is a process of its own
-because a processor tells only the peak of a whole process, which never falls again.
+trains a few steps with each recipe, the smallest first, and prints the peak of each on a line. It is a process of its
+own because a processor tells only the peak of a whole process, which never falls again.
 """
 
 import json
@@ -74,7 +74,9 @@ def measured_peaks(recipes: Sequence[Recipe], device: str = "auto", progress: bo
                     break
                 peaks[k] = int(line.removeprefix(PEAK))
         complaints.seek(0)
-        last = (complaints.read().strip().splitlines() or ["it was killed, most often for want of memory"])[-1]
+        last = (complaints.read().strip().splitlines() or ["it was killed, most often for want of memory"])[
+            -1
+        ]
     if process.returncode:
         raise RunError(
             f"a training that was to be measured failed: {last}; measure smaller patches or batches"
