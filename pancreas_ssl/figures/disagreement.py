@@ -73,7 +73,7 @@ def error_map(
     rows = [
         {"part": part, "whole volume, mL": float(mask.sum() * ml)}
         | {
-            f"{what} (slice {at}), mL": float(np.take(mask, at, axis_cut).sum() * ml)
+            f"{what} (slice {at}), mL": float(np.moveaxis(mask, axis_cut, 0)[at].sum() * ml)
             for what, at in cuts.items()
         }
         for part, mask in parts.items()

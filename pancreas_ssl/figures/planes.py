@@ -149,7 +149,10 @@ def to_page(array: Shaped[np.ndarray, "X Y Z"], plane: str, index: int) -> Shape
         raise InputError(
             f"expected a {plane} slice from 0 to {array.shape[axis] - 1}, got {index}; choose one inside the volume"
         )
-    return np.take(array, index, axis=axis).T[::-1, ::-1]  # right (front, for sagittal) to the left, top up
+    cut = np.moveaxis(array, axis, 0)[
+        index
+    ]  # a view; `np.take` copies the whole volume where it is Fortran-ordered
+    return cut.T[::-1, ::-1]  # right (front, for sagittal) to the left, top up
 
 
 def best_index(mask: Shaped[np.ndarray, "X Y Z"] | None, shape: tuple[int, ...], plane: str) -> int:

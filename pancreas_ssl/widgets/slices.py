@@ -130,7 +130,7 @@ class LiveSlices:
         cuts = {}
         for what, mask in (("label", self.scene.label), ("prediction", self.scene.prediction)):
             if mask is not None:
-                cuts[what] = np.take(mask, at, axis=axis)
+                cuts[what] = np.moveaxis(mask, axis, 0)[at]
                 text += f"<br>{what}: {cuts[what].sum() * cell:.1f} cm²"
         if len(cuts) == 2 and (cuts["label"].any() or cuts["prediction"].any()):
             text += f"<br>Dice in this slice: {dice_of(cuts['label'], cuts['prediction']):.2f}"
