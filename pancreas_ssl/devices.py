@@ -9,23 +9,25 @@ reproducible.
 
 import contextlib
 import json
+import os
 import platform
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+import torch
+
+from pancreas_ssl.data.access import cache_dir
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
-
-if TYPE_CHECKING:
-    import torch
+from pancreas_ssl.method.network import SegmentationNetwork
 
 __all__ = [
     "Plan",
     "choose_precision",
+    "cores",
     "describe",
     "has_bfloat16",
     "one_thread",
@@ -53,7 +55,7 @@ class Plan:
     seconds: dict[str, float]
 
 
-def resolve_device(name: "str | torch.device" = "auto") -> "torch.device":
+def resolve_device(name: str | torch.device = "auto") -> torch.device:
     """The torch device called `name`; 'auto' takes the first CUDA card, else the processor.
 
     Apple's 'mps' is used only when named: some 3D operations are missing there.
@@ -65,8 +67,6 @@ def resolve_device(name: "str | torch.device" = "auto") -> "torch.device":
         >>> resolve_device("cpu")
         device(type='cpu')
     """
-    import torch
-
     if str(name) == "auto":
         return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     try:
@@ -88,27 +88,25 @@ def resolve_device(name: "str | torch.device" = "auto") -> "torch.device":
     raise InputError(f"device '{name}' was asked for, torch finds none here; use 'auto' or 'cpu'")
 
 
-def has_bfloat16(device: "str | torch.device" = "auto") -> bool:
+def has_bfloat16(device: str | torch.device = "auto") -> bool:
     """Whether the device has units for bfloat16, by torch's own queries; nothing is timed.
 
     Example:
         >>> has_bfloat16("cpu") in (True, False)
         True
     """
-    import torch
-
     where = resolve_device(device)
     if where.type == "cuda":
         return torch.cuda.get_device_capability(where) >= (8, 0)
     if where.type != "cpu" or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return False  # oneDNN, which computes the convolutions; it heeds ONEDNN_MAX_CPU_ISA
+        return False  # oneDNN, which computes the convolutions; it obeys ONEDNN_MAX_CPU_ISA
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return True
     units = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in units)
 
 
-def plan(device: "str | torch.device" = "auto", precision: str = "auto") -> Plan:
+def plan(device: str | torch.device = "auto", precision: str = "auto") -> Plan:
     """Precision and memory layout for `device`; probed once where it has bfloat16 units, and remembered.
 
     Args:
@@ -119,26 +117,22 @@ def plan(device: "str | torch.device" = "auto", precision: str = "auto") -> Plan
         InputError: an unknown precision or device.
     """
     if precision not in PRECISIONS:
-        raise InputError(
-            f"expected a precision out of {', '.join(PRECISIONS)}, got '{precision}'; use 'auto'"
-        )
+        raise InputError(f"expected a precision out of {', '.join(PRECISIONS)}, got '{precision}'; use 'auto'")
     return _plan(str(resolve_device(device)), precision)
 
 
-def choose_precision(device: "str | torch.device" = "auto", precision: str = "auto") -> str:
+def choose_precision(device: str | torch.device = "auto", precision: str = "auto") -> str:
     """'fp32' or 'bf16' for `device`: `plan(device, precision).precision`."""
     return plan(device, precision).precision
 
 
-def describe(device: "str | torch.device" = "auto", precision: str = "auto") -> str:
+def describe(device: str | torch.device = "auto", precision: str = "auto") -> str:
     """One line for a person: device, precision, layout and why.
 
     Example:
         >>> describe("cpu", "fp32")    # doctest: +SKIP
         'cpu (2 threads), float32, channels-last layout: as asked for'
     """
-    import torch
-
     chosen = plan(device, precision)
     found = torch.device(chosen.device)
     if found.type == "cuda":
@@ -154,8 +148,6 @@ def describe(device: "str | torch.device" = "auto", precision: str = "auto") -> 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Small sums on one thread: two threads took three to eight times as long, waiting for each other."""
-    import torch
-
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -184,17 +176,12 @@ def _plan(device: str, precision: str) -> Plan:
 
 
 def _probed(device: str) -> dict[str, float]:
-    """The probe's seconds, from the cache folder or measured now; whoever waits for it is told."""
-    import torch
-
+    """The probe's seconds, from the cache folder or measured now; whoever waits for it sees a message."""
     key = f"{_processor(device)} | torch {torch.__version__} | {PROBE}"
     known = _read_cache()
     if key not in known:
         print("Timing bfloat16 against float32 on this device, once: about a second ...", file=sys.stderr)
-        with (
-            torch.inference_mode(False),
-            torch.enable_grad(),
-        ):  # whoever asks, a training step is what is probed
+        with torch.inference_mode(False), torch.enable_grad():  # whoever asks, a training step is what is probed
             known[key] = _measure(device)
         _write_cache(known)
     return known[key]
@@ -214,10 +201,6 @@ def _measure(device: str) -> dict[str, float]:
     The passes go round the ways in turn, so that a busy moment hits all alike. A round before them makes kernels (on a
     card it also starts the card's libraries, which takes longer than all others) and does not count.
     """
-    import torch
-
-    from pancreas_ssl.network import SegmentationNetwork
-
     where = torch.device(device)
     x = torch.rand(PROBE, generator=torch.Generator().manual_seed(0)).to(where)
     layouts = {"channels-last": torch.channels_last_3d, "contiguous": torch.contiguous_format}
@@ -236,10 +219,8 @@ def _measure(device: str) -> dict[str, float]:
     return dict(zip(networks, map(min, zip(*rounds, strict=True)), strict=True))
 
 
-def seconds_of_pass(network, x: "torch.Tensor", bf16: bool) -> float:
+def seconds_of_pass(network, x: torch.Tensor, bf16: bool) -> float:
     """Seconds of one forward and backward pass."""
-    import torch
-
     _wait(x.device)
     start = time.perf_counter()
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
@@ -249,17 +230,18 @@ def seconds_of_pass(network, x: "torch.Tensor", bf16: bool) -> float:
     return time.perf_counter() - start
 
 
-def _wait(device: "torch.device") -> None:
-    import torch
-
+def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def processor_name() -> str:
     """The processor's model and the instructions that torch uses on it."""
-    import torch
-
     try:
         with open("/proc/cpuinfo") as lines:
             name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
@@ -269,16 +251,12 @@ def processor_name() -> str:
 
 
 def _processor(device: str) -> str:
-    import torch
-
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(torch.device(device))
     return f"{device} {processor_name()}"
 
 
 def _cache_file():
-    from pancreas_ssl.data.access import cache_dir
-
     return cache_dir() / "devices.json"
 
 

@@ -1,4 +1,4 @@
-"""Is everything here that the course needs? One line per part of the environment, OK or FAIL, with what to do.
+"""Is everything there that the course needs? One line per part of the environment, OK or FAIL, with what to do.
 
 The ranges are read from the installed project's own metadata and the tested versions from constraints.txt, so that
 nothing is written down twice.
@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pancreas_ssl.runs.words import megabytes
-from pancreas_ssl.versions import PACKAGE, requirements, tested_versions, verdict
+from pancreas_ssl.progress import duration
+from pancreas_ssl.runs.formatting import megabytes, print_table
+from pancreas_ssl.versions import PACKAGE, requirements, tested_versions
 
 __all__ = ["Check", "examine", "healthy", "print_checks"]
 
 REAL_CT = "lidc_idri_0001"
+REMEDY = "pip install -c constraints.txt -e ."
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-LEAST_MEMORY, LEAST_DISK = 3e9, 1e9  # bytes; below these the tour cannot end well
+LEAST_MEMORY, LEAST_DISK = 3e9, 1e9  # bytes; below these the tour cannot succeed
 COMFORTABLE_MEMORY, COMFORTABLE_DISK = 6e9, 4e9  # bytes; below these a note says so
 
 
@@ -44,7 +46,9 @@ def examine() -> Iterator[Check]:
         True
     """
     yield python()
-    yield from packages()
+    tested = tested_versions()
+    for extra in ("", "itk"):
+        yield from (package(requirement, tested, extra) for requirement in requirements(extra))
     for part, check in PARTS.items():
         try:
             yield check()
@@ -64,33 +68,39 @@ def python() -> Check:
     wanted = importlib.metadata.metadata(PACKAGE)["Requires-Python"] or ""
     here = platform.python_version()
     ok = SpecifierSet(wanted).contains(here, prereleases=True)
-    return Check(
-        "Python", ok, f"{here} ({sys.prefix})", "" if ok else f"needs {wanted}: make PYTHON=python3.12"
-    )
+    return Check("Python", ok, f"{here} ({sys.prefix})", "" if ok else f"needs {wanted}: make PYTHON=python3.12")
 
 
-def packages() -> Iterator[Check]:
-    """Each core requirement, then those of the optional `itk` extra."""
-    tested = tested_versions()
-    for requirement in requirements():
-        yield package(requirement, tested)
-    for requirement in requirements("itk"):
-        yield package(requirement, tested, optional="itk")
-
-
-def package(requirement, tested: dict[str, str], optional: str = "") -> Check:
+def package(requirement, tested: dict[str, str], extra: str = "") -> Check:
     """The installed version of one requirement against its range and the tested version.
 
     A missing package of an extra is fine; one that is there in a version outside the range is not.
+
+    Args:
+        requirement, tested: of `versions.requirements` and `versions.tested_versions`.
+        extra: name of the optional extra that it belongs to, if any.
     """
-    return Check(requirement.name, *verdict(requirement, tested, optional))
+    from packaging.utils import canonicalize_name
+    from packaging.version import Version
+
+    name, needs = requirement.name, f"needs {requirement.specifier}: {REMEDY}"
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, bool(extra), "not installed", f"optional: pip install -e '.[{extra}]'" if extra else needs)
+    if not requirement.specifier.contains(version, prereleases=True):
+        return Check(name, False, version, needs)
+    known = tested.get(canonicalize_name(name))
+    if known is None or Version(version).public == Version(known).public:
+        return Check(name, True, version, "the tested version" if known else "")
+    return Check(name, True, version, f"in range; tested with {known}")
 
 
 def device() -> Check:
     """The device that `auto` chooses."""
-    from pancreas_ssl.runs.surroundings import device_in_words
+    from pancreas_ssl.runs.machine import device_name
 
-    return Check("Device", True, device_in_words())
+    return Check("Device", True, device_name())
 
 
 def bfloat16() -> Check:
@@ -103,13 +113,12 @@ def bfloat16() -> Check:
 def minutes() -> Check:
     """What the notebooks should take on this machine: a reference pass of a second, scaled from measured tours."""
     from pancreas_ssl.runs.minutes import expected_seconds
-    from pancreas_ssl.runs.words import duration
 
     spent = expected_seconds()
     if not spent:
         return Check("Time", True, "no tour was measured yet")
-    each = ", ".join(f"{name[:2]}: {duration(seconds)}" for name, seconds in spent.items())
-    return Check("Time", True, f"all notebooks about {duration(sum(spent.values()))}", each)
+    each = ", ".join(f"{name[:2]}: {duration(seconds, tenths=True)}" for name, seconds in spent.items())
+    return Check("Time", True, f"all notebooks about {duration(sum(spent.values()), tenths=True)}", each)
 
 
 def memory() -> Check:
@@ -117,11 +126,11 @@ def memory() -> Check:
     import psutil
 
     found = psutil.virtual_memory()
-    words = f"{megabytes(found.available)} free of {megabytes(found.total)}"
+    amount = f"{megabytes(found.available)} free of {megabytes(found.total)}"
     if found.total < LEAST_MEMORY:
-        return Check("Memory", False, words, f"the notebooks need {megabytes(LEAST_MEMORY)}")
+        return Check("Memory", False, amount, f"the notebooks need {megabytes(LEAST_MEMORY)}")
     note = "close other programs before training" if found.available < COMFORTABLE_MEMORY else ""
-    return Check("Memory", True, words, note)
+    return Check("Memory", True, amount, note)
 
 
 def disk() -> Check:
@@ -133,9 +142,7 @@ def disk() -> Check:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     if free < LEAST_DISK:
-        return Check(
-            "Disk", False, f"{megabytes(free)} free", f"the data need {megabytes(LEAST_DISK)}: make room"
-        )
+        return Check("Disk", False, f"{megabytes(free)} free", f"the data need {megabytes(LEAST_DISK)}: make room")
     note = "enough for the course, little for public data sets" if free < COMFORTABLE_DISK else ""
     return Check("Disk", True, f"{megabytes(free)} free", note)
 
@@ -164,9 +171,7 @@ def viewer() -> Check:
     except importlib.metadata.PackageNotFoundError:
         return Check("Viewer", True, found)
     # In a process of its own: imported in a kernel without its front end, itkwidgets holds back all later outputs.
-    done = subprocess.run(
-        [sys.executable, "-c", "import itkwidgets"], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", "import itkwidgets"], capture_output=True, text=True, timeout=120)
     if done.returncode:  # it raises RuntimeError without its JupyterLab part
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1].split(":")[0]
         return Check("Viewer", True, found, f"itkwidgets {version} cannot be used ({reason})")
@@ -180,7 +185,7 @@ def kernel() -> Check:
     from pancreas_ssl.runs.kernel import KERNEL, answers
 
     if not answers():
-        return Check("Jupyter kernel", False, "no answer", "pip install -c constraints.txt -e .")
+        return Check("Jupyter kernel", False, "no answer", REMEDY)
     try:
         program = KernelSpecManager().get_kernel_spec(KERNEL).argv[0]
     except NoSuchKernel:
@@ -236,22 +241,8 @@ PARTS: dict[str, Callable[[], Check]] = {
 
 def print_checks(checks: list[Check]) -> None:
     """The checks as a table on standard output, and one closing line."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(show_edge=False, pad_edge=False, box=None, header_style="bold")
-    for name in ("", "Part", "Found", "Note"):
-        table.add_column(name, overflow="fold")
-    for check in checks:
-        mark = "[bold green]OK[/]" if check.ok else "[bold red]FAIL[/]"
-        table.add_row(mark, escape(check.part), escape(check.found), escape(check.note))
-    console = Console()
-    console.print(table)
+    rows = [("OK" if check.ok else "FAIL", check.part, check.found, check.note) for check in checks]
+    print_table(("", "Part", "Found", "Note"), rows, {"OK": "bold green", "FAIL": "bold red"})
     bad = [check.part for check in checks if not check.ok]
-    closing = (
-        f"{len(bad)} of {len(checks)} parts need attention: {', '.join(bad)}."
-        if bad
-        else "Everything is in order."
-    )
-    console.print(f"\n{closing}", markup=False)
+    attention = f"{len(bad)} of {len(checks)} parts need attention: {', '.join(bad)}."
+    print(f"\n{attention if bad else 'Everything is in order.'}")

@@ -69,3 +69,9 @@ def sha256_of(path: str | Path) -> str:
         while block := handle.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file, UTF-8, that appears whole or not at all; errors as `atomic_path`."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -42,7 +42,7 @@ def course_weights(tmp_path_factory) -> str:
 
     if "baseline" in known_weights():
         return "baseline"
-    from pancreas_ssl.network import SegmentationNetwork
+    from pancreas_ssl.method.network import SegmentationNetwork
 
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
     how = {"spacing": 3.0, "window": (-150.0, 250.0), "patch": (64, 64, 48)}

@@ -14,19 +14,7 @@ import pancreas_ssl
 from pancreas_ssl.cli import main
 from pancreas_ssl.errors import InputError, RunError
 
-COMMANDS = [
-    "version",
-    "doctor",
-    "tour",
-    "run",
-    "phantom",
-    "train",
-    "predict",
-    "evaluate",
-    "data",
-    "study",
-    "measure",
-]
+COMMANDS = ["version", "doctor", "tour", "run", "phantom", "train", "predict", "evaluate", "data", "study", "measure"]
 
 
 def told(capsys) -> str:
@@ -40,15 +28,11 @@ def told(capsys) -> str:
 def notebook(tmp_path):
     """A notebook with parameters that records one of them."""
     path = tmp_path / "one.ipynb"
-    parameters = nbformat.v4.new_code_cell(
-        "STEPS = 3  # how many\nNAME = 'a'", metadata={"tags": ["parameters"]}
-    )
+    parameters = nbformat.v4.new_code_cell("STEPS = 3  # how many\nNAME = 'a'", metadata={"tags": ["parameters"]})
     body = nbformat.v4.new_code_cell(
         "from pancreas_ssl.runs import record\nrecord(steps=STEPS, name=NAME)\nassert STEPS < 99, 'too many'"
     )
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# One"), parameters, body]), path
-    )
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# One"), parameters, body]), path)
     return path
 
 
@@ -67,9 +51,7 @@ def masks(tmp_path):
 
 def test_help_names_every_command_and_is_quick():
     begin = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "pancreas_ssl", "--help"], capture_output=True, text=True, timeout=30
-    )
+    done = subprocess.run([sys.executable, "-m", "pancreas_ssl", "--help"], capture_output=True, text=True, timeout=30)
     seconds = time.perf_counter() - begin
     assert done.returncode == 0 and all(name in done.stdout for name in COMMANDS)
     assert seconds < 3  # 0.4 s on an idle machine; heavy imports would add several seconds
@@ -90,8 +72,7 @@ def test_version(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["nonsense"], ["phantom"], ["tour", "--speed", "3"], ["data", "show"], ["train", "--steps", "0"]],
+    "arguments", [["nonsense"], ["phantom"], ["tour", "--speed", "3"], ["data", "show"], ["train", "--steps", "0"]]
 )
 def test_wrong_usage_exits_with_2(arguments, capsys):
     assert main(arguments) == 2
@@ -105,11 +86,7 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
         (InputError("expected a card,\n  got none; name one"), 2, "expected a card, got none; name one"),
         (RunError("the disk is full"), 1, "the disk is full"),
         (MemoryError(), 1, "memory of this machine"),
-        (
-            ZeroDivisionError("by zero"),
-            1,
-            "unexpected happened (ZeroDivisionError: by zero); run again with --debug",
-        ),
+        (ZeroDivisionError("by zero"), 1, "unexpected happened (ZeroDivisionError: by zero); run again with --debug"),
     ],
 )
 def test_errors_become_one_sentence_and_an_exit_code(error, code, words, monkeypatch, capsys):
@@ -170,9 +147,7 @@ def test_run_lists_parameters(notebook, capsys):
 
 
 def test_tour_of_a_folder(notebook, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(
-        "pancreas_ssl.runs.tour.fetch_real_ct", lambda say: ["The real CT could not be fetched."]
-    )
+    monkeypatch.setattr("pancreas_ssl.runs.tour.fetch_real_ct", lambda say: ["The real CT could not be fetched."])
     out = tmp_path / "out"
     assert main(["tour", "--notebooks", str(tmp_path), "--out", str(out)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"Report: {out / 'report.html'}"
@@ -201,9 +176,7 @@ def test_data_list_and_show(capsys):
 
 def test_data_fetch_prints_the_folder(monkeypatch, capsys, tmp_path):
     asked = {}
-    monkeypatch.setattr(
-        "pancreas_ssl.data.access.fetch", lambda card, **how: asked.update(how, card=card) or tmp_path
-    )
+    monkeypatch.setattr("pancreas_ssl.data.access.fetch", lambda card, **how: asked.update(how, card=card) or tmp_path)
     assert main(["data", "fetch", "phantom/A", "--split", "train", "--split", "held_out"]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path)
     assert asked == {"card": "phantom/A", "sources": None, "splits": ["train", "held_out"], "root": None}
@@ -228,12 +201,7 @@ def test_train_passes_its_options_on(monkeypatch, tmp_path):
     monkeypatch.setattr("pancreas_ssl.training.command.run_training", lambda **how: asked.update(how))
     assert main(["train", "--steps", "5", "--out", str(tmp_path), "--resume"]) == 0
     assert asked["source"] == "phantom/A" and asked["steps"] == 5 and asked["out"] == tmp_path
-    assert (
-        asked["arm"] == "supervised"
-        and asked["resume"] is True
-        and asked["seed"] == 0
-        and asked["device"] == "auto"
-    )
+    assert asked["arm"] == "supervised" and asked["resume"] is True and asked["seed"] == 0 and asked["device"] == "auto"
 
 
 @pytest.mark.parametrize(("state", "code"), [("done", 0), ("failed", 1)])
@@ -246,9 +214,7 @@ def test_predict_passes_its_options_on_and_prints_the_table(monkeypatch, tmp_pat
 
     monkeypatch.setattr("pancreas_ssl.inference.predict_path", predict_path)
     ct, out = tmp_path / "ct.nii.gz", tmp_path / "mask.nii.gz"
-    assert (
-        main(["predict", str(ct), "--out", str(out), "--uncertainty", str(tmp_path / "map.nii.gz")]) == code
-    )
+    assert main(["predict", str(ct), "--out", str(out), "--uncertainty", str(tmp_path / "map.nii.gz")]) == code
     assert asked["ct"] == ct and asked["out"] == out and asked["weights"] == "baseline"
     assert "71.2" in capsys.readouterr().out
 
@@ -262,9 +228,7 @@ def test_predict_names_a_scan_that_is_not_there(tmp_path, capsys):
 def test_evaluate_prints_json_and_nothing_else(masks, capsys):
     assert main(["evaluate", *map(str, masks), "--label-value", "7"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["dice"] == pytest.approx(2 * 900 / 1900, abs=1e-6) and found["volume_ml"] == pytest.approx(
-        8.0
-    )
+    assert found["dice"] == pytest.approx(2 * 900 / 1900, abs=1e-6) and found["volume_ml"] == pytest.approx(8.0)
 
 
 def test_evaluate_of_an_empty_prediction_is_still_json(masks, capsys):

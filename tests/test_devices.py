@@ -84,9 +84,7 @@ def test_without_bfloat16_units_nothing_is_probed_and_asking_for_it_is_warned(fr
 def test_a_processor_held_to_avx2_has_no_bfloat16_units():
     limits = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
     code = "from pancreas_ssl.devices import has_bfloat16; print(has_bfloat16('cpu'))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | limits, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | limits, capture_output=True, text=True)
     assert done.stdout.strip() == "False" or platform.machine() not in ("x86_64", "AMD64")
 
 
@@ -97,12 +95,7 @@ def test_a_damaged_cache_file_is_measured_anew(fresh, units, monkeypatch):
     assert devices.choose_precision("cpu") == "bf16"
 
 
-SLOW_BF16 = {
-    "fp32 channels-last": 0.1,
-    "fp32 contiguous": 0.11,
-    "bf16 channels-last": 0.3,
-    "bf16 contiguous": 0.09,
-}
+SLOW_BF16 = {"fp32 channels-last": 0.1, "fp32 contiguous": 0.11, "bf16 channels-last": 0.3, "bf16 contiguous": 0.09}
 FAST_BF16 = {**SLOW_BF16, "bf16 channels-last": 0.04, "bf16 contiguous": 0.06}
 
 
@@ -111,13 +104,7 @@ FAST_BF16 = {**SLOW_BF16, "bf16 channels-last": 0.04, "bf16 contiguous": 0.06}
     [
         (FAST_BF16, "auto", "bf16", True, "bfloat16 is 2.5 times as fast"),
         (SLOW_BF16, "auto", "fp32", True, "bfloat16 is 1.1 times as fast"),
-        (
-            {**SLOW_BF16, "bf16 contiguous": 0.2},
-            "auto",
-            "fp32",
-            True,
-            "bfloat16 is 2.0 times slower than float32",
-        ),
+        ({**SLOW_BF16, "bf16 contiguous": 0.2}, "auto", "fp32", True, "bfloat16 is 2.0 times slower than float32"),
         (SLOW_BF16, "bf16", "bf16", False, "as asked for"),
         (FAST_BF16, "fp32", "fp32", True, "as asked for"),
         ({**SLOW_BF16, "fp32 contiguous": 0.05}, "fp32", "fp32", True, "as asked for"),

@@ -12,17 +12,7 @@ from pancreas_ssl.versions import requirements
 
 def test_the_whole_environment_of_this_checkout(cache):
     checks = {check.part: check for check in examine()}
-    must = {
-        "Python",
-        "torch",
-        "monai",
-        "Device",
-        "bfloat16 speed",
-        "Memory",
-        "Disk",
-        "Cache folder",
-        "Viewer",
-    }
+    must = {"Python", "torch", "monai", "Device", "bfloat16 speed", "Memory", "Disk", "Cache folder", "Viewer"}
     assert must | {"Jupyter kernel", "Real CT", "Baseline weights", "Chromium"} <= set(checks)
     assert {requirement.name for requirement in requirements()} <= set(checks)
     bad = [check for check in checks.values() if not check.ok and check.part != "Baseline weights"]
@@ -36,9 +26,7 @@ def test_a_check_that_breaks_is_a_fail_and_the_others_go_on(monkeypatch):
     def breaks():
         raise OSError("no such\ndevice")
 
-    monkeypatch.setattr(
-        doctor, "PARTS", {"Device": breaks, "Browser": lambda: Check("Browser", True, "here")}
-    )
+    monkeypatch.setattr(doctor, "PARTS", {"Device": breaks, "Browser": lambda: Check("Browser", True, "here")})
     *_, device, browser = examine()
     assert device == Check("Device", False, "OSError: no such device") and browser.ok
 
@@ -65,9 +53,7 @@ def test_little_memory_and_little_disk(monkeypatch, cache):
 
 def test_a_viewer_that_breaks_is_told(monkeypatch):
     def breaks(command, **_):
-        return subprocess.CompletedProcess(
-            command, 1, "", "Traceback ...\nRuntimeError: no JupyterLab part\n"
-        )
+        return subprocess.CompletedProcess(command, 1, "", "Traceback ...\nRuntimeError: no JupyterLab part\n")
 
     monkeypatch.setattr(doctor.importlib.metadata, "version", lambda name: "9.9")
     monkeypatch.setattr(doctor.subprocess, "run", breaks)

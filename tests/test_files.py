@@ -31,10 +31,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with (
-        pytest.raises(RunError, match="disk is full.*nothing partial"),
-        atomic_path(tmp_path / "a") as temporary,
-    ):
+    with pytest.raises(RunError, match="disk is full.*nothing partial"), atomic_path(tmp_path / "a") as temporary:
         temporary.write_text("half")
     assert not list(tmp_path.iterdir())
 

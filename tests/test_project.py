@@ -55,9 +55,7 @@ def test_every_requirement_has_a_tested_version_inside_its_range():
         requirement = Requirement(text)
         version = tested[requirement.name.lower().replace("_", "-")]
         assert requirement.specifier.contains(version, prereleases=True), f"{text}, tested with {version}"
-        assert any(s.operator in ("<", "==", "<=") for s in requirement.specifier), (
-            f"{text} has no upper bound"
-        )
+        assert any(s.operator in ("<", "==", "<=") for s in requirement.specifier), f"{text} has no upper bound"
 
 
 def test_citation_names_the_paper_and_this_version():
@@ -79,9 +77,9 @@ def test_import_is_quick_and_loads_neither_torch_nor_monai():
 def test_lower_rooms_do_not_know_higher_ones():
     """Arrows point down: each room imports only from the rooms listed before it (and itself)."""
     order = [
-        ("convolutions", "errors", "files", "versions"), ("phantom",), ("data",), ("devices", "network", "processes"),
-        ("augmentation",), ("inference", "evaluation"), ("uncertainty",), ("contrast", "restoration"), ("training",),
-        ("figures",), ("study",), ("widgets",), ("doctor", "runs"), ("cli",),
+        ("errors", "files", "versions", "progress", "signals"), ("phantom",), ("data",), ("augmentation",),
+        ("method",), ("devices",), ("evaluation",), ("inference",), ("lessons", "training"), ("figures",), ("study",),
+        ("widgets",), ("doctor", "runs"), ("cli",),
     ]  # fmt: skip
     level = {room: depth for depth, rooms in enumerate(order) for room in rooms}
     for path in (REPOSITORY / "pancreas_ssl").rglob("*.py"):
@@ -89,9 +87,12 @@ def test_lower_rooms_do_not_know_higher_ones():
         if room in ("__init__", "__main__"):
             continue
         for target in re.findall(r"(?:from|import) pancreas_ssl\.(\w+)", path.read_text()):
-            assert level[target] <= level[room], (
-                f"{path.name} ({room}) imports {target}, which stands above it"
-            )
+            assert level[target] <= level[room], f"{path.name} ({room}) imports {target}, which stands above it"
+
+
+def test_no_file_name_stands_in_two_packages():
+    names = [path.name for path in (REPOSITORY / "pancreas_ssl").rglob("*.py") if path.name != "__init__.py"]
+    assert len(names) == len(set(names)), sorted({name for name in names if names.count(name) > 1})
 
 
 def test_phantom_and_data_load_no_torch_models():
@@ -106,9 +107,7 @@ def test_modules_stay_readable():
 
 def test_readme_names_exactly_the_make_targets_that_exist():
     targets = set(re.search(r"^\.PHONY: (.+)$", (REPOSITORY / "Makefile").read_text(), re.M).group(1).split())
-    named = set(
-        re.findall(r"\bmake (tour|lab|test|bench|clean|\w+)\b", (REPOSITORY / "README.md").read_text())
-    )
+    named = set(re.findall(r"\bmake (tour|lab|test|bench|clean|\w+)\b", (REPOSITORY / "README.md").read_text()))
     assert {"tour", "test", "lab", "bench"} <= named <= targets
 
 

@@ -1,21 +1,20 @@
-"""GIN, global intensity non-linear augmentation: a small random network repaints the patch.
+"""GIN, global intensity non-linear augmentation: a small random network changes the greys of the patch.
 
     g(x) = conv_L(f(conv_{L-1}( ... f(conv_1(x)))),   L = 4,  f the leaky ReLU (slope 0.01)
     m    = alpha g(x) + (1 - alpha) x,                alpha from U(0, 1)
     x'   = m ||x|| / ||m||,                           the Frobenius norm
 
 Each convolution has its own kernel size, 1 or 3, two channels inside, weights and one offset per channel from N(0, 1).
-Kernels of 1 change grey values (not monotonically: that is the point), kernels of 3 texture; no voxel sees further
-than four voxels, so anatomy stays.
+Kernels of 1 change grey values (not monotonically), kernels of 3 texture; no voxel sees further than four voxels, so
+anatomy stays.
 
-How the range is treated: the norm is taken over the scaled values as they are, with 0 (50 HU) in the middle of the
-window, so x' has the patch's root mean square, at most 1, and most of it stays in the window; what leaves it is
-clipped, after the norm was set. The network itself sees x divided by its root mean square, because the paper's images
-have unit variance and the offsets from N(0, 1) are made for those. Air gets no special treatment: as in the paper it
-is repainted with the rest. Outside the patch its edge voxels are repeated (the paper: zeros), so that no frame appears.
+The norm is that of the scaled values (0 is 50 HU); what leaves [-1, 1] is clipped afterwards. The network itself sees x
+divided by its root mean square, because the paper's images have unit variance and the offsets from N(0, 1) are made for
+those. Air changes with the rest, as in the paper. Outside the patch its edge voxels are repeated (the paper: zeros), so
+that no frame appears.
 
-A warning: weights from N(0, 1) amplify (a kernel of 3 by about sqrt(27 x channels)), so that in m the network outweighs
-x for nearly every alpha. `balanced=True` is ours: it brings g(x) to the norm of x first, and alpha is a true share.
+Weights from N(0, 1) amplify (a kernel of 3 by about sqrt(27 x channels)), so that in m the network outweighs x for
+nearly every alpha. `balanced=True` is ours: it brings g(x) to the norm of x first, so that alpha is a true share.
 
 Source: Ouyang et al. 2022, Causality-inspired Single-source Domain Generalization for Medical Image Segmentation,
 IEEE TMI, doi 10.1109/TMI.2022.3224067, arXiv 2111.12525.
@@ -30,7 +29,8 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.nn import functional as F
 
-from pancreas_ssl.augmentation.patch import check_patch, convolve, require
+from pancreas_ssl.augmentation.patch import check_patch, check_sizes, convolve
+from pancreas_ssl.errors import require
 
 __all__ = ["GinDraw", "apply_gin", "draw_gin"]
 
@@ -46,20 +46,15 @@ class GinDraw:
 
 
 def draw_gin(
-    rng: np.random.Generator,
-    layers: int = 4,
-    channels: int = 2,
-    sizes: Sequence[int] = (1, 3),
-    balanced: bool = False,
+    rng: np.random.Generator, layers: int = 4, channels: int = 2, sizes: Sequence[int] = (1, 3), balanced: bool = False
 ) -> GinDraw:
     """Draw the network and its share.
 
     Args:
-        rng: numpy generator.
         layers: convolutions, the paper's 4; 1 is a linear filter with an offset.
         channels: between the convolutions, the paper's 2.
         sizes: odd kernel sizes, drawn anew for each layer, each equally likely; the paper's 1 and 3.
-        balanced: bring the network's output to the patch's norm before the mixing (see above); False as in the paper.
+        balanced: bring the network's output to the patch's norm before mixing (see above); False as in the paper.
 
     Raises:
         InputError: no layer, no channel, or an even kernel size.
@@ -68,15 +63,8 @@ def draw_gin(
         >>> [weight.shape[:2] for weight in draw_gin(np.random.default_rng(0)).weights]
         [(2, 1), (2, 2), (2, 2), (1, 2)]
     """
-    require(
-        layers >= 1 and channels >= 1, "at least one layer and one channel", (layers, channels), "use 4 and 2"
-    )
-    require(
-        len(sizes) > 0 and all(size >= 1 and size % 2 == 1 for size in sizes),
-        "odd kernel sizes of at least 1",
-        tuple(sizes),
-        "the paper has 1 and 3",
-    )
+    require(layers >= 1 and channels >= 1, "at least one layer and one channel", (layers, channels), "use 4 and 2")
+    check_sizes(sizes)
     widths = [1, *[channels] * (layers - 1), 1]
     weights, offsets = [], []
     for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
@@ -88,13 +76,9 @@ def draw_gin(
 
 @torch.no_grad()
 def apply_gin(image: Float32[Tensor, "1 x y z"], draw: GinDraw) -> Float32[Tensor, "1 x y z"]:
-    """The repainted patch, of the same Frobenius norm before it is clipped to [-1, 1]; a new tensor.
+    """The changed patch, of the same Frobenius norm before it is clipped to [-1, 1]; a new tensor.
 
-    Args:
-        image: one patch in [-1, 1].
-        draw: from `draw_gin`, or made by hand.
-
-    A patch of zeros comes back as it is: no repainting has its norm.
+    A patch of zeros comes back as it is, since nothing else has its norm.
 
     Raises:
         InputError: the patch is not `(1, x, y, z)` in float32.

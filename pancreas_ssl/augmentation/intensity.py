@@ -9,9 +9,9 @@ In this order, on a patch x in [-1, 1] (0 is 50 HU, 0.1 is 20 HU):
     contrast    c x,  about the middle of the window
     gamma       2 ((x + 1) / 2)^g - 1
 
-BigAug stacks nine changes, three of image quality, three of appearance and three of space; space is left to the cutting
-of patches here. Order and probability are the paper's; the ranges in `RANGES` are ours, since the paper's belong to
-images of another scale and voxel size. Noise, brightness, contrast and gamma leave air alone (see `patch.py`).
+BigAug stacks nine changes; the three of space are left to the cutting of patches here. Order and probability are the
+paper's; the ranges in `RANGES` are ours, since the paper's belong to images of another scale and voxel size. Noise,
+brightness, contrast and gamma leave air alone (see `patch.py`).
 
 Source: Zhang et al. 2020, Generalizing Deep Learning for Medical Image Segmentation to Unseen Domains via Deep
 Stacked Transformation, IEEE TMI, doi 10.1109/TMI.2020.2973595, arXiv 1906.03347.
@@ -20,36 +20,34 @@ Stacked Transformation, IEEE TMI, doi 10.1109/TMI.2020.2973595, arXiv 1906.03347
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from pancreas_ssl.augmentation.patch import air_fade, blur, check_patch, gamma_curve, noisy, require
+from pancreas_ssl.augmentation.patch import air_fade, blur, check_patch, gamma_curve, noisy
+from pancreas_ssl.errors import require
 
 __all__ = ["PROBABILITY", "RANGES", "StrongDraw", "apply_strong", "draw_strong"]
 
 PROBABILITY = 0.5
-"""Of each change, independently: three of six on average, none at all in one patch of 64."""
+"""Of each change, independently."""
 
-RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {
-        "sharpness": (0.3, 2.0),  # share of the detail that is added
-        "blur": (0.3, 1.2),  # voxels; about 1 to 4 mm on the 3 mm grid
-        "noise": (0.02, 0.15),  # standard deviation; 4 to 30 HU
-        "brightness": (-0.3, 0.3),  # up to 60 HU, about the change from portal to unenhanced
-        "contrast": (-0.4, 0.4),  # logarithm of the factor: 0.67 to 1.49
-        "gamma": (-0.4, 0.4),  # logarithm of the exponent: 0.67 to 1.49
-    }
-)
+RANGES: Mapping[str, tuple[float, float]] = {
+    "sharpness": (0.3, 2.0),  # share of the detail that is added
+    "blur": (0.3, 1.2),  # voxels; about 1 to 4 mm on the 3 mm grid
+    "noise": (0.02, 0.15),  # standard deviation; 4 to 30 HU
+    "brightness": (-0.3, 0.3),  # up to 60 HU, about the change from portal to unenhanced
+    "contrast": (-0.4, 0.4),  # logarithm of the factor: 0.67 to 1.49
+    "gamma": (-0.4, 0.4),  # logarithm of the exponent: 0.67 to 1.49
+}
 """Uniform ranges at strength 1, in the order of application."""
 
 
 @dataclass(frozen=True)
 class StrongDraw:
-    """One drawing of the six changes; the defaults change nothing."""
+    """One draw of the six changes; the defaults change nothing."""
 
     sharpness: float = 0.0  # share of detail added
     blur: float = 0.0  # voxels
@@ -64,8 +62,8 @@ def draw_strong(rng: np.random.Generator, strength: float = 1.0) -> StrongDraw:
     """Draw which of the six changes happen, and how far each goes.
 
     Args:
-        rng: numpy generator; the number of values taken from it does not depend on `strength`.
-        strength: multiplies every magnitude (of contrast and gamma their logarithms). 1 is what `RANGES` says and about
+        rng: the number of values taken from it does not depend on `strength`.
+        strength: multiplies every magnitude (of contrast and gamma their logarithms). 1 is what `RANGES` says, about
             what scanners and contrast phases differ by; 0 changes nothing.
 
     Raises:
@@ -76,29 +74,19 @@ def draw_strong(rng: np.random.Generator, strength: float = 1.0) -> StrongDraw:
         >>> apply_strong(torch.zeros(1, 8, 8, 8), draw).shape
         torch.Size([1, 8, 8, 8])
     """
-    require(
-        math.isfinite(strength) and strength >= 0,
-        "a strength of at least 0",
-        strength,
-        "1 is the usual one, 0 none",
-    )
+    fine = math.isfinite(strength) and strength >= 0
+    require(fine, "a strength of at least 0", strength, "1 is the usual one, 0 none")
     happens = rng.random(len(RANGES)) < PROBABILITY
     drawn = rng.random(len(RANGES))
-    size = {
-        name: float(strength * (low + (high - low) * u)) if now else 0.0
-        for (name, (low, high)), u, now in zip(RANGES.items(), drawn, happens, strict=True)
-    }
+    chosen = zip(RANGES.items(), drawn, happens, strict=True)
+    size = {name: float(strength * (low + (high - low) * u)) if now else 0.0 for (name, (low, high)), u, now in chosen}
     size |= {name: math.exp(size[name]) for name in ("contrast", "gamma")}
     return StrongDraw(noise_seed=int(rng.integers(2**62)), **size)
 
 
 @torch.no_grad()
 def apply_strong(image: Float32[Tensor, "1 x y z"], draw: StrongDraw) -> Float32[Tensor, "1 x y z"]:
-    """The patch with the drawn changes, in the fixed order, clipped to [-1, 1]; a new tensor.
-
-    Args:
-        image: one patch in [-1, 1].
-        draw: from `draw_strong`, or made by hand: `StrongDraw(blur=1.0)`.
+    """The patch in [-1, 1] with the changes of a draw, in the fixed order, clipped to [-1, 1]; a new tensor.
 
     Raises:
         InputError: the patch is not `(1, x, y, z)` in float32.

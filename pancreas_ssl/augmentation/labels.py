@@ -8,11 +8,10 @@ Contrast phases and scanners change organs *against each other*, which no curve 
 liver may brighten while the pancreas fades. Classes are the organ labels 1, 2, ..., the content of hollow organs (what
 is darker than 50 HU in them), and three classes told apart by their HU: air (below -140 HU, wherever it lies: gas in
 the bowel too), fat without a label (-140 to -30 HU) and other tissue without a label. Air stays as it is. The maps of
-scale and offset are blurred by one voxel before they are applied, so that a border keeps its partial volume and shows
-no seam: two neighbours on a constant patch differ by at most 0.4 of the step between their classes. After that, each
+scale and offset are blurred by one voxel, so that borders keep their partial volume and show no seam. After that, each
 perhaps: a blur, a gamma curve, and noise. A share `keep` of the patches gets noise only.
 
-Labels here are those of *all organs*, as the phantom has them; with the pancreas label alone there are four classes.
+Labels are those of *all organs*, as the phantom has them; with the pancreas alone there are four classes.
 
 Sources: SynthSeg, Billot et al. 2023, Medical Image Analysis, doi 10.1016/j.media.2023.102789, arXiv 2107.09559, draws
 the intensities of each label anew (we keep the texture and move it); SLAug, Su et al. 2023, AAAI, arXiv 2211.11347,
@@ -27,7 +26,8 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
-from pancreas_ssl.augmentation.patch import blur, check_patch, gamma_curve, noisy, require
+from pancreas_ssl.augmentation.patch import blur, check_patch, gamma_curve, kind_of, noisy
+from pancreas_ssl.errors import require
 
 __all__ = ["AIR_BELOW", "FAT_BELOW", "LabelDraw", "apply_labels", "classes", "draw_labels"]
 
@@ -45,15 +45,13 @@ SOFTENING = 1.0  # voxels: blur of the maps of shift and scale
 class LabelDraw:
     """Shift and scale of each class (air, fat, soft tissue, label 1, label 2, ..., contents), and what follows them.
 
-    Where `mean` is a number and not NaN, the class is moved to that mean, and its shift is not used.
+    Where `mean` is a number and not NaN, the class is moved to that mean instead of being shifted.
     """
 
     shift: Float32[np.ndarray, " classes"]
     scale: Float32[np.ndarray, " classes"]
     mean: Float32[np.ndarray, " classes"] | None = None
-    hollow: tuple[
-        int, ...
-    ] = ()  # labels whose content is a class of its own, in the order of the last classes
+    hollow: tuple[int, ...] = ()  # labels whose content is a class of its own, in the order of the last classes
     blur: float = 0.0  # voxels
     gamma: float = 1.0  # exponent
     noise: float = 0.0  # standard deviation
@@ -61,7 +59,7 @@ class LabelDraw:
 
     @property
     def n_labels(self) -> int:
-        """Number of labels that this drawing knows, background included."""
+        """Number of labels that this draw knows, background included."""
         return len(self.shift) - len(self.hollow) - BACKGROUND + 1
 
 
@@ -77,20 +75,18 @@ def draw_labels(
     gamma: float = 0.3,
     noise: float = 0.1,
 ) -> LabelDraw:
-    """Draw shift and scale of every class that could occur, so that drawing does not depend on the patch.
+    """Draw shift and scale of every class that could occur, so that draws do not depend on the patch.
 
     Args:
-        rng: numpy generator; the number of values taken from it depends on `n_labels` alone.
+        rng: the number of values taken from it depends on `n_labels` alone.
         n_labels: labels 0 (background) to n_labels - 1; 15 are the phantom's organs.
-        shift: standard deviation of a class' offset. 0.25 is 50 HU: from the unenhanced to the arterial phase a
-            pancreas moves by 80 HU.
+        shift: standard deviation of a class' offset; 0.25 is 50 HU.
         spread: largest logarithm of a class' contrast inside; 0.5 gives factors of 0.61 to 1.65.
-        redraw: share of classes that get a new mean altogether, anywhere between fat and bright contrast: no phase
-            brightens the content of the bowel to 250 HU, but a drink does.
-        keep: share of patches that are left as they are, apart from noise: the network also sees its source.
+        redraw: share of classes that get a new mean altogether, anywhere between fat and bright (oral) contrast.
+        keep: share of patches that are left as they are, apart from noise, so that the network also sees its source.
         hollow: labels of hollow organs; None takes the phantom's, as far as they are below `n_labels`.
-        blur: largest blur in voxels (uniform from 0), in half of the patches.
-        gamma: largest logarithm of the exponent (uniform on both sides of 0), in half of the patches.
+        blur, gamma: in half of the patches each: largest blur in voxels (uniform from 0), largest logarithm of the
+            exponent (uniform on both sides of 0).
         noise: largest standard deviation of white noise (uniform from 0); 0.1 is 20 HU.
 
     Raises:
@@ -103,9 +99,7 @@ def draw_labels(
     """
     require(n_labels >= 1, "at least one label (the background)", n_labels, "the phantom has 15")
     require(0 <= keep <= 1, "a share keep between 0 and 1", keep, "0.2 keeps one patch in five")
-    require(
-        0 <= redraw <= 1, "a share redraw between 0 and 1", redraw, "0 leaves every class near its own mean"
-    )
+    require(0 <= redraw <= 1, "a share redraw between 0 and 1", redraw, "0 leaves every class near its own mean")
     hollow = tuple(label for label in HOLLOW if label < n_labels) if hollow is None else tuple(hollow)
     fits = all(0 < label < n_labels for label in hollow)
     require(fits, f"hollow labels between 1 and {n_labels - 1}", hollow, "name organs that have a label")
@@ -161,9 +155,7 @@ def classes(
 
 @torch.no_grad()
 def apply_labels(
-    image: Float32[Tensor, "1 x y z"],
-    organs: UInt8[Tensor, "1 x y z"] | Int64[Tensor, "1 x y z"],
-    draw: LabelDraw,
+    image: Float32[Tensor, "1 x y z"], organs: UInt8[Tensor, "1 x y z"] | Int64[Tensor, "1 x y z"], draw: LabelDraw
 ) -> Float32[Tensor, "1 x y z"]:
     """The patch with each class moved and stretched, then blur, gamma and noise, clipped to [-1, 1]; a new tensor.
 
@@ -173,7 +165,7 @@ def apply_labels(
         draw: from `draw_labels`.
 
     Raises:
-        InputError: unfit patch, labels of another size or kind, or a label that the drawing does not know.
+        InputError: unfit patch, labels of another size or kind, or a label that the draw does not know.
 
     Example:
         >>> image, organs = torch.zeros(1, 4, 4, 4), torch.ones(1, 4, 4, 4, dtype=torch.uint8)
@@ -182,19 +174,12 @@ def apply_labels(
         tensor(0.2500)
     """
     check_patch(image)
-    require(
-        organs.shape == image.shape and organs.dtype in (torch.uint8, torch.int64),
-        f"organ labels {tuple(image.shape)} in uint8 or int64, like the image",
-        f"{tuple(organs.shape)} in {str(organs.dtype).removeprefix('torch.')}",
-        "cut labels and image together",
-    )
+    fine = organs.shape == image.shape and organs.dtype in (torch.uint8, torch.int64)
+    expected = f"organ labels {tuple(image.shape)} in uint8 or int64, like the image"
+    require(fine, expected, kind_of(organs), "cut labels and image together")
     low, high = (int(value) for value in organs.aminmax())
-    require(
-        low >= 0 and high < draw.n_labels,
-        f"labels from 0 to {draw.n_labels - 1}",
-        f"{low} to {high}",
-        "draw with a larger n_labels",
-    )
+    known = low >= 0 and high < draw.n_labels
+    require(known, f"labels from 0 to {draw.n_labels - 1}", f"{low} to {high}", "draw with a larger n_labels")
     out = image
     if draw.mean is not None or (draw.shift != 0).any() or (draw.scale != 1).any():
         last = len(draw.shift) - len(draw.hollow)

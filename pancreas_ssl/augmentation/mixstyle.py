@@ -5,14 +5,13 @@
     f'        = sigma' (f - mu) / sigma + mu',               lam from Beta(alpha, alpha), one per sample
 
 The channel statistics of early layers carry the "style" of a scanner; each mixture is a style in between. The
-statistics are detached, as in the paper: the gradient of f' is sigma' / sigma times that of f, nothing more.
+statistics are detached, as in the paper.
 
-One departure: the paper draws any permutation, in which samples may meet themselves. In a batch of two, which is common
-with volumes, that would be every second one, so here no sample is its own partner. A batch of one has none: it comes
-back as it is.
+One departure: the paper draws any permutation; here no sample is its own partner, which in a batch of two would happen
+every second time. A batch of one comes back as it is.
 
-MixStyle cannot act through an InstanceNorm that follows without a nonlinearity between, since that one sets mean and
-variance again.
+MixStyle has no effect where an InstanceNorm follows without a nonlinearity between, since that sets mean and variance
+again.
 
 Source: Zhou et al. 2021, Domain Generalization with MixStyle, ICLR, arXiv 2104.02008.
 """
@@ -24,7 +23,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from pancreas_ssl.augmentation.patch import require
+from pancreas_ssl.errors import require
 
 __all__ = ["MixStyleDraw", "apply_mixstyle", "draw_mixstyle"]
 
@@ -39,16 +38,13 @@ class MixStyleDraw:
     lam: Float32[np.ndarray, " B"]
 
 
-def draw_mixstyle(
-    rng: np.random.Generator, batch: int, alpha: float = 0.1, probability: float = 0.5
-) -> MixStyleDraw:
+def draw_mixstyle(rng: np.random.Generator, batch: int, alpha: float = 0.1, probability: float = 0.5) -> MixStyleDraw:
     """Draw partners and shares of one batch.
 
     Args:
-        rng: numpy generator.
         batch: number of samples.
-        alpha: of Beta(alpha, alpha). The paper's 0.1 puts nearly all mass at both ends: a sample mostly keeps its
-            style or takes its partner's; 1 would be uniform.
+        alpha: of Beta(alpha, alpha). With the paper's 0.1 a sample mostly keeps its style or takes its partner's; 1
+            would be uniform.
         probability: that the batch is mixed at all; the paper's 0.5. Otherwise every `lam` is 1.
 
     Raises:
@@ -74,12 +70,10 @@ def apply_mixstyle(features: Float[Tensor, "B C X Y Z"], draw: MixStyleDraw) -> 
 
     Args:
         features: of an early layer. In bfloat16 or float16 the statistics are computed in float32.
-        draw: from `draw_mixstyle` for this batch size.
-
-    Where nothing is to be mixed (batch of one, every `lam` 1) the input itself comes back.
+        draw: from `draw_mixstyle` for this batch size; where it mixes nothing, the input itself comes back.
 
     Raises:
-        InputError: not five dimensions, or another batch size than the drawing's.
+        InputError: not five dimensions, or another batch size than that of the draw.
 
     Example:
         >>> features = torch.randn(2, 4, 8, 8, 8)
@@ -87,12 +81,9 @@ def apply_mixstyle(features: Float[Tensor, "B C X Y Z"], draw: MixStyleDraw) -> 
         >>> bool(torch.allclose(swapped[0].mean((1, 2, 3)), features[1].mean((1, 2, 3)), atol=1e-5))
         True
     """
-    require(
-        features.ndim == 5 and features.shape[0] == len(draw.permutation),
-        f"features (B, C, X, Y, Z) with the drawing's batch of {len(draw.permutation)}",
-        tuple(features.shape),
-        "draw with batch=features.shape[0]",
-    )
+    batch = len(draw.permutation)
+    fine, expected = features.ndim == 5 and len(features) == batch, f"features (B, C, X, Y, Z) of a batch of {batch}"
+    require(fine, expected, tuple(features.shape), "draw with batch=features.shape[0]")
     if len(draw.lam) == 1 or (draw.lam == 1).all():
         return features
     exact = features.float()

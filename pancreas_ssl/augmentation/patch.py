@@ -4,10 +4,11 @@ A patch is `(1, x, y, z)`, float32, HU of the window [-150, 250] scaled to [-1, 
 -1 is the bottom of the window and, in practice, air: at -1000 HU it lies so far below the window that no scanner brings
 it to another grey. So noise and tone curves fade out over the lowest 25 HU (`air_fade`) and leave air where it is.
 
-All of it is plain torch because MONAI's transforms would cost a training step too much (64 x 64 x 48 voxels, one
-thread: `GaussianSmooth` 2.9 ms against 0.8 ms for `blur`, `GaussianSharpen` 14 ms against 1 ms for a sharpening by
-`blur`), and because `AdjustContrast` takes its range from the patch, while ours is fixed.
+Plain torch because MONAI's transforms are slower (64 x 64 x 48 voxels, one thread: `GaussianSmooth` 2.9 ms against
+0.8 ms for `blur`), and because `AdjustContrast` takes its range from the patch, while ours is fixed.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,29 +16,31 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.nn import functional as F
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import require
 
-__all__ = ["AIR", "HU", "air_fade", "blur", "check_patch", "convolve", "gamma_curve", "noisy", "require"]
+__all__ = ["AIR", "HU", "air_fade", "blur", "check_patch", "check_sizes", "convolve", "gamma_curve", "noisy"]
 
 AIR = -1.0  # bottom of the window
 HU = 1 / 200  # one Hounsfield unit, in units of the [-1, 1] scale
 FADE = 25 * HU  # height above AIR within which changes fade out
 
 
-def require(fine: bool, expected: str, got, remedy: str) -> None:
-    """Raise the sentence "expected ..., got ...; ..." as an `InputError` unless `fine`."""
-    if not fine:
-        raise InputError(f"expected {expected}, got {got}; {remedy}")
-
-
 def check_patch(image: Tensor, name: str = "an image patch") -> None:
     """An `InputError` unless `image` is one float32 patch of one channel."""
-    require(
-        image.ndim == 4 and image.shape[0] == 1 and image.dtype == torch.float32 and image.numel() > 0,
-        f"{name} (1, x, y, z) in float32",
-        f"{tuple(image.shape)} in {str(image.dtype).removeprefix('torch.')}",
-        "pass one patch of a batch at a time, e.g. batch[0].float()",
-    )
+    fine = image.ndim == 4 and image.shape[0] == 1 and image.dtype == torch.float32 and image.numel() > 0
+    remedy = "pass one patch of a batch at a time, e.g. batch[0].float()"
+    require(fine, f"{name} (1, x, y, z) in float32", kind_of(image), remedy)
+
+
+def kind_of(tensor: Tensor) -> str:
+    """Shape and type in words."""
+    return f"{tuple(tensor.shape)} in {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def check_sizes(sizes: Sequence[int]) -> None:
+    """An `InputError` unless these are kernel sizes."""
+    fine = len(sizes) > 0 and all(size >= 1 and size % 2 == 1 for size in sizes)
+    require(fine, "odd kernel sizes of at least 1", tuple(sizes), "name some of 1, 3, 5, 7")
 
 
 def air_fade(image: Float32[Tensor, "1 x y z"]) -> Float32[Tensor, "1 x y z"]:
@@ -51,7 +54,7 @@ def air_fade(image: Float32[Tensor, "1 x y z"]) -> Float32[Tensor, "1 x y z"]:
 
 
 def _smoother(size: int, sigma: float, device: torch.device) -> Float32[Tensor, "size size"]:
-    """Gaussian smoothing of a line as a matrix; rows sum to 1, so weights cut off at an end go to the others."""
+    """Gaussian smoothing of a line as a matrix whose rows sum to 1, at the ends too."""
     at = torch.arange(size, device=device, dtype=torch.float32)
     weights = torch.exp(-0.5 * ((at[:, None] - at[None, :]) / sigma) ** 2)
     return weights / weights.sum(1, keepdim=True)
@@ -60,7 +63,7 @@ def _smoother(size: int, sigma: float, device: torch.device) -> Float32[Tensor, 
 def blur(image: Float32[Tensor, "1 x y z"], sigma: float) -> Float32[Tensor, "1 x y z"]:
     """Gaussian blur, `sigma` in voxels (0 = none), as one matrix product along each axis.
 
-    A constant patch stays constant, edges included. Averages never leave the range of the values.
+    A constant patch stays constant, edges included.
 
     Example:
         >>> bool(torch.allclose(blur(torch.ones(1, 4, 4, 4), 1.0), torch.ones(1, 4, 4, 4)))
@@ -75,10 +78,7 @@ def blur(image: Float32[Tensor, "1 x y z"], sigma: float) -> Float32[Tensor, "1 
 
 
 def noisy(image: Float32[Tensor, "1 x y z"], spread: float, seed: int) -> Float32[Tensor, "1 x y z"]:
-    """`image + spread * air_fade(image) * n`, n white and normal; not clipped.
-
-    The noise comes from a processor's generator on every device, so that it does not depend on the device.
-    """
+    """`image + spread * air_fade(image) * n`, n white and normal, the same on every device; not clipped."""
     if spread == 0:
         return image
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed)).to(image.device)
@@ -102,9 +102,9 @@ def convolve(
 ) -> Float32[Tensor, "outputs x y z"]:
     """Convolution in the sense of deep learning (no flip), odd k, same size; the edge voxels are repeated outside.
 
-    For so few channels `torch.nn.functional.conv3d` is slow on a processor. Up to 3x3x3 there is one scaled addition
-    per tap here (64 x 64 x 48 voxels, one thread: 1 against 2 ms from one channel to one, 4 against 11 ms from two to
-    two, 2 against 27 ms from two to one), beyond it a product of Fourier transforms (7x7x7: 3 against 19 ms).
+    For so few channels `torch.nn.functional.conv3d` is slow on a CPU. Here it is one scaled addition per tap up to
+    3x3x3 (64 x 64 x 48 voxels, two channels, one thread: 4 against 11 ms), beyond it a product of Fourier transforms
+    (7x7x7: 3 against 19 ms).
     """
     outputs, inputs, size = weight.shape[:3]
     if size == 1:
@@ -113,16 +113,10 @@ def convolve(
     x, y, z = image.shape[1:]
     padded = F.pad(image[None], (size // 2,) * 6, mode="replicate")[0]
     if size > 3:
-        sizes, dims = (
-            [n + n % 2 for n in padded.shape[1:]],
-            (1, 2, 3),
-        )  # the padding keeps what wraps around outside
+        sizes, dims = ([n + n % 2 for n in padded.shape[1:]], (1, 2, 3))  # the padding keeps what wraps around outside
         kernel = torch.from_numpy(weight).to(image.device).flip(2, 3, 4)
         spectrum = (torch.fft.rfftn(kernel, sizes, (2, 3, 4)) * torch.fft.rfftn(padded, sizes, dims)).sum(1)
-        start = size - 1
-        return torch.fft.irfftn(spectrum, sizes, dims)[
-            :, start : start + x, start : start + y, start : start + z
-        ]
+        return torch.fft.irfftn(spectrum, sizes, dims)[:, *(slice(size - 1, size - 1 + n) for n in (x, y, z))]
     out = torch.zeros(outputs, x, y, z, device=image.device)
     for o, c, i, j, k in np.ndindex(weight.shape):
         out[o].add_(padded[c, i : i + x, j : j + y, k : k + z], alpha=float(weight[o, c, i, j, k]))

@@ -7,11 +7,10 @@ Shapes survive, grey values and local texture do not: what a network may still r
 is one over the number of inputs of a voxel (the paper's 2D images have 3 k^2, ours k^3). This is the paper's `mix`
 variant, in which the drawn alpha takes the place of a share of untouched images.
 
-How the range is treated: the convolution acts on the scaled values as they are, with 0 (50 HU) in the middle of the
-window, as the paper's acts on images normalised to about 0. A negative sum of weights then turns the window upside
-down and keeps its content. With air as the zero instead, each such draw would push all tissue below the window:
-an empty patch. Air gets no special treatment and may become bright; that is intended. What leaves [-1, 1] is clipped.
-Outside the patch its edge voxels are repeated (the paper: zeros), so that no frame appears.
+The convolution acts on the scaled values (0 is 50 HU), as the paper's acts on images normalised to about 0: a negative
+sum of weights then turns the window upside down and keeps its content. (With air as zero it would push all tissue below
+the window.) Air may become bright; that is intended. What leaves [-1, 1] is clipped. Outside the patch its edge voxels
+are repeated (the paper: zeros), so that no frame appears.
 
 Source: Xu et al. 2021, Robust and Generalizable Visual Representation Learning via Random Convolutions, ICLR,
 arXiv 2007.13003.
@@ -25,7 +24,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from pancreas_ssl.augmentation.patch import check_patch, convolve, require
+from pancreas_ssl.augmentation.patch import check_patch, check_sizes, convolve
 
 __all__ = ["SIZES", "RandConvDraw", "apply_randconv", "draw_randconv"]
 
@@ -45,7 +44,6 @@ def draw_randconv(rng: np.random.Generator, sizes: Sequence[int] = SIZES) -> Ran
     """Draw kernel size, weights and share.
 
     Args:
-        rng: numpy generator.
         sizes: odd kernel sizes, each equally likely. The default is the paper's; drop 7 and 5 to keep fine detail.
 
     Raises:
@@ -56,12 +54,7 @@ def draw_randconv(rng: np.random.Generator, sizes: Sequence[int] = SIZES) -> Ran
         >>> draw.weight.shape[0] in SIZES and 0 <= draw.alpha < 1
         True
     """
-    require(
-        len(sizes) > 0 and all(size >= 1 and size % 2 == 1 for size in sizes),
-        "odd kernel sizes of at least 1",
-        tuple(sizes),
-        "name some of 1, 3, 5, 7",
-    )
+    check_sizes(sizes)
     size = int(sizes[int(rng.integers(len(sizes)))])
     weight = rng.normal(0, size**-1.5, (size, size, size)).astype(np.float32)
     return RandConvDraw(weight, float(rng.random()))
@@ -69,11 +62,7 @@ def draw_randconv(rng: np.random.Generator, sizes: Sequence[int] = SIZES) -> Ran
 
 @torch.no_grad()
 def apply_randconv(image: Float32[Tensor, "1 x y z"], draw: RandConvDraw) -> Float32[Tensor, "1 x y z"]:
-    """The patch mixed with its convolution, clipped to [-1, 1]; a new tensor.
-
-    Args:
-        image: one patch in [-1, 1].
-        draw: from `draw_randconv`, or made by hand.
+    """The patch in [-1, 1] mixed with its convolution, clipped to [-1, 1]; a new tensor.
 
     Raises:
         InputError: the patch is not `(1, x, y, z)` in float32.

@@ -27,13 +27,11 @@ app = typer.Typer(
 
 @app.callback()
 def _options(debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error.")) -> None:
-    """Options of every command; `main` takes --debug out before, wherever it stands."""
+    """Options of every command; `main` removes --debug beforehand, wherever it stands."""
 
 
-course.add_to(app)
-data.add_to(app)
-model.add_to(app)
-study.add_to(app)
+for part in (course, data, model, study):
+    app.add_typer(part.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,22 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else int(finished.code is not None)
     except InputError as error:
-        return _tell(str(error), 2, debug)
+        return _report(str(error), 2, debug)
     except RunError as error:
-        return _tell(str(error), 1, debug)
+        return _report(str(error), 1, debug)
     except MemoryError:
-        return _tell(
-            "the memory of this machine was not enough; close other programs or choose smaller sizes",
-            1,
-            debug,
-        )
+        return _report("the memory of this machine is too small; close other programs or use smaller sizes", 1, debug)
     except Exception as error:
         hint = "" if debug else "; run again with --debug to see where"
-        return _tell(f"something unexpected happened ({type(error).__name__}: {error}){hint}", 1, debug)
+        return _report(f"something unexpected happened ({type(error).__name__}: {error}){hint}", 1, debug)
     return 0
 
 
-def _tell(sentence: str, code: int, debug: bool) -> int:
+def _report(sentence: str, code: int, debug: bool) -> int:
     """One line on standard error, after the traceback where asked for."""
     if debug:
         traceback.print_exc()

@@ -10,11 +10,11 @@ from typer.core import TyperCommand
 
 from pancreas_ssl.errors import InputError
 
-__all__ = ["add_to"]
+__all__ = ["app"]
 
-Profile = Annotated[
-    str, typer.Option(help="Sizes: class (the notebooks' own), smoke (a check), full (a night).")
-]
+app = typer.Typer()
+
+Profile = Annotated[str, typer.Option(help="Sizes: class (the notebooks' own), smoke (a check), full (a night).")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the executed notebooks and the report.")]
 
 
@@ -34,14 +34,7 @@ class _PairedOption(TyperCommand):
         return super().parse_args(context, joined + rest)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command()(version)
-    app.command()(doctor)
-    app.command()(tour)
-    app.command(cls=_PairedOption)(run)
-
-
+@app.command()
 def version() -> None:
     """Print the version."""
     from pancreas_ssl import __version__
@@ -49,10 +42,9 @@ def version() -> None:
     print(__version__)
 
 
+@app.command()
 def doctor(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="JSON on standard output instead of the table.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output instead of the table.")] = False,
 ) -> None:
     """Check each part of the environment: OK or FAIL, and what to do."""
     from pancreas_ssl.doctor import examine, healthy, print_checks
@@ -66,12 +58,11 @@ def doctor(
         raise typer.Exit(1)
 
 
+@app.command()
 def tour(
     profile: Profile = "class",
     out: Out = None,
-    notebooks: Annotated[
-        Path | None, typer.Option(help="Folder of the notebooks, if not the course's.")
-    ] = None,
+    notebooks: Annotated[Path | None, typer.Option(help="Folder of the notebooks, if not the course's.")] = None,
 ) -> None:
     """Run all notebooks in order and write one report."""
     from pancreas_ssl.runs.tour import tour
@@ -79,10 +70,9 @@ def tour(
     _finish(tour(profile, out, notebooks))
 
 
+@app.command(cls=_PairedOption)
 def run(
-    notebook: Annotated[
-        str, typer.Argument(help="Path of a notebook, or the name or number of one of the course's.")
-    ],
+    notebook: Annotated[str, typer.Argument(help="Path of a notebook, or the name or number of one of the course's.")],
     parameter: Annotated[
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="NAME VALUE", help="Set a parameter; may be repeated."),
@@ -92,28 +82,25 @@ def run(
     only_list: Annotated[bool, typer.Option("--list", help="Only list the notebook's parameters.")] = False,
 ) -> None:
     """Run one notebook with parameters and write a report. An unknown parameter is an error."""
-    from pancreas_ssl.runs.notebook import read_notebook
-    from pancreas_ssl.runs.parameters import check_parameters, declared_parameters
-    from pancreas_ssl.runs.profiles import profile_parameters, resolve_notebook
+    from pancreas_ssl.runs.notebook import notebook_parameters
+    from pancreas_ssl.runs.notebook_profiles import resolve_notebook
     from pancreas_ssl.runs.tour import new_run_folder, run_and_report
 
     path = resolve_notebook(notebook)
-    declared = declared_parameters(read_notebook(path), path.name)
     if only_list:
-        for known in declared.values():
+        for known in notebook_parameters(path)[0].values():
             print(f"{known.name} = {known.default!r}" + (f"  # {known.help}" if known.help else ""))
         return
-    values = check_parameters(_pairs(parameter or []), declared, path.name)
-    check_parameters(profile_parameters(profile, path), declared, f"{path.name} (profile {profile})")
-    folder = new_run_folder(path.stem, out)
-    _finish(run_and_report([path], profile, folder, title=f"Run report: {path.stem}", parameters=values))
+    _, values = notebook_parameters(path, profile, _pairs(parameter or []))
+    folder, title = new_run_folder(path.stem, out), f"Run report: {path.stem}"
+    _finish(run_and_report([path], profile, folder, title=title, parameters=values))
 
 
-def _pairs(words: list[str]) -> dict[str, str]:
-    """`NAME=VALUE` words as a dictionary."""
+def _pairs(assignments: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` texts as a dictionary."""
     pairs = {}
-    for word in words:
-        name, sign, value = word.partition("=")
+    for assignment in assignments:
+        name, sign, value = assignment.partition("=")
         if not sign:
             raise InputError(f"expected a name and a value after -p, got only {name}; write -p {name} VALUE")
         pairs[name.strip()] = value

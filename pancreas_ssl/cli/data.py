@@ -8,20 +8,18 @@ import typer
 
 from pancreas_ssl.errors import InputError
 
-__all__ = ["add_to"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 Card = Annotated[str, typer.Argument(metavar="CARD", help="Name of a data card, or the path of your own.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")]
 
 data = typer.Typer(help="Data sets: what there is, fetch it, check it.", no_args_is_help=True)
+app.add_typer(data, name="data")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command()(phantom)
-    app.add_typer(data, name="data")
-
-
+@app.command()
 def phantom(
     source: Annotated[str, typer.Option(help="Source: A, V, W, X, B, C or D.")],
     patient: Annotated[int, typer.Option(min=0, help="Patient of that source, from 0.")],
@@ -39,35 +37,28 @@ def phantom(
 @data.command("list")
 def list_() -> None:
     """All data cards: name, how to get them, title."""
-    from rich.console import Console
-    from rich.table import Table
-
     from pancreas_ssl.data.cards import list_cards, load_card
+    from pancreas_ssl.runs.formatting import print_table
 
-    table = Table(show_edge=False, pad_edge=False, box=None, header_style="bold")
-    for name in ("Card", "Access", "Title"):
-        table.add_column(name, overflow="fold")
-    for name in list_cards():
-        card = load_card(name)
-        table.add_row(card.name, card.access.method, card.title)
-    Console().print(table)
+    cards = map(load_card, list_cards())
+    print_table(("Card", "Access", "Title"), [(card.name, card.access.method, card.title) for card in cards])
 
 
 @data.command()
 def show(card: Card) -> None:
-    """A card in words: origin, licence, citation, sources, splits, known defects."""
+    """Describe a card: origin, licence, citation, sources, splits, known defects."""
     from pancreas_ssl.data.cards import load_card
 
     found = load_card(card)
     print(f"{found.title}\n\n{found.summary}\n")
-    for label, words in {
+    for label, fact in {
         "Access": found.access.method,
         "Licence": found.licence.statement,
         "Homepage": found.homepage,
         "DOI": found.doi,
     }.items():
-        if words:
-            print(f"{label + ':':10}{words}")
+        if fact:
+            print(f"{label + ':':10}{fact}")
     for label, lines in {
         "Citation": found.citation,
         "Sources": [f"{name} ({source.role}): {source.title}" for name, source in found.sources.items()],
@@ -99,31 +90,17 @@ def fetch(
 @data.command()
 def check(card: Card, root: Root = None) -> None:
     """Check geometry, HU, labels, duplicates and splits; exit 1 when something is wrong."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from pancreas_ssl.data.preflight import preflight
+    from pancreas_ssl.data.preflight import exit_code, preflight
+    from pancreas_ssl.runs.formatting import print_table
 
     findings = preflight(card, root=root)
-    table = Table(show_edge=False, pad_edge=False, box=None, header_style="bold")
+    rows = findings[["level", "case", "check", "message"]].astype(str).itertuples(index=False)
     colours = {"ok": "green", "warning": "yellow", "error": "red"}
-    for name in ("Level", "Case", "Check", "Message"):
-        table.add_column(name, overflow="fold")
-    for row in findings.itertuples():
-        colour = colours.get(row.level, "white")
-        table.add_row(
-            f"[{colour}]{row.level}[/]", *(escape(str(v)) for v in (row.case, row.check, row.message))
-        )
-    Console().print(table)
-    counts = findings["level"].value_counts()
-    errors, warnings = int(counts.get("error", 0)), int(counts.get("warning", 0))
-    words = [
-        f"{count} {name}{'s' * (count != 1)}" for count, name in ((errors, "error"), (warnings, "warning"))
-    ]
-    print(f"{len(findings)} checks, {', '.join(words)}")
-    if errors:
-        raise typer.Exit(1)
+    print_table(("Level", "Case", "Check", "Message"), rows, colours)
+    counts = {level: int((findings["level"] == level).sum()) for level in ("error", "warning")}
+    found = ", ".join(f"{count} {level}{'s' * (count != 1)}" for level, count in counts.items())
+    print(f"{len(findings)} checks, {found}")
+    raise typer.Exit(exit_code(findings))
 
 
 @data.command()

@@ -2,25 +2,24 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["add_to"]
+from pancreas_ssl.errors import InputError, RunError
+
+__all__ = ["app"]
+
+app = typer.Typer()
 
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; a named device that is missing is an error.")
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command()(train)
-    app.command()(predict)
-    app.command()(evaluate)
-
-
+@app.command()
 def train(
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, weights and the history.")],
     source: Annotated[str, typer.Option(help="Card or card/source to train on.")] = "phantom/A",
@@ -35,21 +34,21 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of every draw.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, if not the recipe's.")] = None,
     device: Device = "auto",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from the last checkpoint in --out.")] = False,
     fields: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A recipe field, as batch=4; may be repeated."),
+    ] = None,
+    publish: Annotated[
+        Path | None, typer.Option(hidden=True, metavar="STEM", help="Also write STEM.safetensors and STEM.md; resumes.")
     ] = None,
 ) -> None:
     """Train the segmentation network on one source.
 
     Several processes: torchrun --nproc-per-node 2 -m pancreas_ssl train ...
     """
+    from pancreas_ssl.method.recipe import Recipe
     from pancreas_ssl.training.command import run_training
-    from pancreas_ssl.training.recipe import Recipe
-    from pancreas_ssl.training.settings import settings
 
     run_training(
         source=source,
@@ -60,10 +59,12 @@ def train(
         device=device,
         out=out,
         resume=resume,
-        recipe=Recipe.from_dict(settings(fields or [])),
+        recipe=Recipe.from_dict(recipe_fields(fields or [])),
+        publish=publish,
     )
 
 
+@app.command()
 def predict(
     ct: Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM series, or a folder of them.")],
     out: Annotated[Path, typer.Option(help="Mask (.nii.gz); a folder when CT is a folder of scans.")],
@@ -72,7 +73,6 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Segment the pancreas in a CT; the mask lies on the CT's own grid."""
-    from pancreas_ssl.errors import RunError
     from pancreas_ssl.inference import predict_path
 
     table = predict_path(ct, out, weights=weights, uncertainty=uncertainty, device=device)
@@ -80,10 +80,11 @@ def predict(
     if failed := list(table.loc[table["status"] == "failed", "case"]):
         raise RunError(
             f"expected a mask for each of {len(table)} scans, {len(failed)} failed ({', '.join(failed[:5])}"
-            f"{' ...' if len(failed) > 5 else ''}); the reasons stand in the table, the masks of the others in {out}"
+            f"{' ...' if len(failed) > 5 else ''}); the table gives the reasons, {out} holds the masks of the others"
         )
 
 
+@app.command()
 def evaluate(
     prediction: Annotated[Path, typer.Argument(metavar="PREDICTION", help="Predicted mask (NIfTI).")],
     label: Annotated[Path, typer.Argument(metavar="LABEL", help="Reference label (NIfTI).")],
@@ -102,3 +103,25 @@ def _json(value):
     """JSON's form of a metric: numpy scalars as Python's, what is not a finite number as null."""
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def recipe_fields(pairs: Sequence[str]) -> dict:
+    """Recipe fields out of 'name=value', values in JSON (anything else is text).
+
+    Raises:
+        InputError: no such pair.
+
+    Example:
+        >>> recipe_fields(["batch=1", "patch=[32, 32, 32]", "precision=fp32"])
+        {'batch': 1, 'patch': [32, 32, 32], 'precision': 'fp32'}
+    """
+    values = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        try:
+            values[name] = json.loads(value)
+        except json.JSONDecodeError as error:
+            if not mark or value[:1] in '[{"':
+                raise InputError(f"expected --set NAME=VALUE with a value in JSON, got '{pair}'") from error
+            values[name] = value
+    return values

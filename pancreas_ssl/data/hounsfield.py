@@ -10,9 +10,7 @@ from pancreas_ssl.errors import InputError
 
 __all__ = ["PADDING", "HUFacts", "check_image", "hu_facts"]
 
-PADDING = (
-    -1024.0
-)  # at or below: scanners write -1024, -2048, -3024 where they measured nothing; air is near -1000
+PADDING = -1024.0  # at or below: scanners write -1024, -2048, -3024 where they measured nothing; air is near -1000
 
 
 @dataclass(frozen=True)
@@ -40,14 +38,10 @@ def hu_facts(array: Num[np.ndarray, "X Y Z"]) -> HUFacts:
         return HUFacts(1.0, float(seen.max()), float(seen.max()), 0.0, float("nan"), 1.0)
     low, high = float(measured.min()), float(measured.max())
     air = measured[measured < -900]
-    return HUFacts(
-        padding=1 - measured.size / seen.size,
-        low=low,
-        high=high,
-        soft=float(np.mean((measured > -200) & (measured < 300))),
-        air=float(np.median(air)) if air.size else float("nan"),
-        clipped=float(np.mean((measured == low) | (measured == high))),
-    )
+    soft = float(np.mean((measured > -200) & (measured < 300)))
+    clipped = float(np.mean((measured == low) | (measured == high)))
+    median = float(np.median(air)) if air.size else float("nan")
+    return HUFacts(1 - measured.size / seen.size, low, high, soft, median, clipped)
 
 
 def check_image(volume: Volume) -> HUFacts:
@@ -67,22 +61,15 @@ def check_image(volume: Volume) -> HUFacts:
     facts = hu_facts(volume.array)
     span = f"its values lie from {facts.low:g} to {facts.high:g}"
     if facts.high == facts.low:
-        raise InputError(
-            f"expected a CT in HU, {name} has the same value {facts.low:g} everywhere; export it again"
-        )
+        raise InputError(f"expected a CT in HU, {name} has the same value {facts.low:g} everywhere; export it again")
     if facts.high - facts.low < 300:
-        raise InputError(
-            f"expected HU (air -1000, soft tissue 0 to 100, bone above 300), {name} looks scaled: {span}; "
-            f"convert it back to HU"
-        )
+        usual = "HU (air -1000, soft tissue 0 to 100, bone above 300)"
+        raise InputError(f"expected {usual}, {name} looks scaled: {span}; convert it back to HU")
     if facts.low > -50:
-        raise InputError(
-            f"expected HU with fat and air below -50, {name} looks like MR, or like CT without its offset: {span}; "
-            f"use a CT, or add the rescale intercept (often -1024)"
-        )
+        likely, remedy = "MR, or like CT without its offset", "use a CT, or add the rescale intercept (often -1024)"
+        raise InputError(f"expected HU with fat and air below -50, {name} looks like {likely}: {span}; {remedy}")
     if facts.soft < 0.01:
-        raise InputError(
-            f"expected soft tissue between -200 and 300 HU, {name} has next to none ({facts.soft:.1%} of its "
-            f"voxels), {span}; the rescale intercept may have been applied twice"
-        )
+        share = f"next to none ({facts.soft:.1%} of its voxels), {span}"
+        remedy = "the rescale intercept may have been applied twice"
+        raise InputError(f"expected soft tissue between -200 and 300 HU, {name} has {share}; {remedy}")
     return facts

@@ -17,21 +17,17 @@ __all__ = ["check_label", "spread_under_flips"]
 def spread_under_flips(image: Volume, label: Volume, most: int = 20_000) -> dict[str, tuple[float, float]]:
     """Mean and standard deviation (HU) under the label as it lies ("as stored") and under its seven mirror images.
 
-    A label in the right place covers one kind of tissue; mirrored it lies across several. So its spread is the
-    smallest of the eight, unless label and image disagree about their axes.
+    A label in the right place covers one kind of tissue, so its spread is the smallest of the eight, unless label and
+    image disagree about their axes.
     """
-    voxels = np.argwhere(label.array.T)[
-        :, ::-1
-    ]  # files keep x together in memory; turned, numpy walks along it
+    voxels = np.argwhere(label.array.T)[:, ::-1]  # files keep x together in memory; turned, numpy walks along it
     voxels = voxels[:: max(1, len(voxels) // most)]
     last = np.array(image.shape) - 1
     result = {}
     for axes in itertools.product((False, True), repeat=3):
         where = np.where(axes, last - voxels, voxels)
         hu = image.array[tuple(where.T)]
-        name = ", ".join(
-            n for n, on in zip(("left-right", "back-front", "top-bottom"), axes, strict=True) if on
-        )
+        name = ", ".join(n for n, on in zip(("left-right", "back-front", "top-bottom"), axes, strict=True) if on)
         result[name or "as stored"] = (float(hu.mean()), float(hu.std()))
     return result
 
@@ -51,15 +47,10 @@ def _orientation(image: Volume, label: Volume) -> tuple[str, str]:
 
 
 def _edges(label: Volume) -> tuple[str, str]:
-    array, touched = label.array, []
-    for axis, names in enumerate((("left", "right"), ("back", "front"), ("lowest", "highest"))):
-        turned = np.moveaxis(array, axis, 0)
-        touched += [name for name, k in zip(names, (0, -1), strict=True) if turned[k].any()]
+    ends = zip(("left", "right", "back", "front", "lowest", "highest"), np.ndindex(3, 2), strict=True)
+    touched = [name for name, (axis, end) in ends if label.array.take(-end, axis).any()]
     if touched:
-        return (
-            "warning",
-            f"the pancreas touches the {' and '.join(touched)} slice, so part of it may lie outside",
-        )
+        return "warning", f"the pancreas touches the {' and '.join(touched)} slice, so part of it may lie outside"
     return "ok", "the whole pancreas lies inside the scan"
 
 

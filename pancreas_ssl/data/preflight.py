@@ -5,6 +5,7 @@ One case is in memory at a time; what stays is a few numbers per case, so hundre
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,10 +15,13 @@ from jaxtyping import Num
 
 from pancreas_ssl.data.access import Case, cases, fetched_folder, parse_source
 from pancreas_ssl.data.cards import Card, Limits, load_card
+from pancreas_ssl.data.generate import voxels_digest
 from pancreas_ssl.data.hounsfield import HUFacts, check_image
 from pancreas_ssl.data.label_checks import check_label, spread_under_flips
 from pancreas_ssl.data.reading import read_image
+from pancreas_ssl.data.wheel import members_intact
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.progress import tracked
 
 if TYPE_CHECKING:
     import pandas
@@ -54,16 +58,10 @@ def _check_case(case: Case, limits: Limits, hashes: dict[str, Case]) -> Iterator
     """(check, level, message) about one case; its voxels leave memory when this ends."""
     digest = case.image.parent / "digest.json"
     if digest.is_file():
-        from pancreas_ssl.data.generate import voxels_digest
-
         try:
             same = json.loads(digest.read_text()).get("voxels") == voxels_digest(case.image.parent)
         except Exception as error:
-            yield (
-                "digest",
-                "error",
-                f"cannot be read ({error}); remove {case.image.parent}, it will be made again",
-            )
+            yield "digest", "error", f"cannot be read ({error}); remove {case.image.parent}, it will be made again"
             return
         note = "as generated" if same else f"changed since; remove {case.image.parent}, it will be made again"
         yield "digest", "ok" if same else "error", f"voxels {note}"
@@ -75,11 +73,8 @@ def _check_case(case: Case, limits: Limits, hashes: dict[str, Case]) -> Iterator
     if not image.original.oriented:
         yield "reading", "warning", "the file stores no orientation, so left and right are a guess"
     else:
-        yield (
-            "reading",
-            "ok",
-            f"{'x'.join(map(str, image.original.shape))}, axes {''.join(image.original.orientation)}",
-        )
+        size, axes = "x".join(map(str, image.original.shape)), "".join(image.original.orientation)
+        yield "reading", "ok", f"{size}, axes {axes}"
     try:
         yield "HU", *_hu(check_image(image))
     except InputError as error:
@@ -94,11 +89,7 @@ def _check_case(case: Case, limits: Limits, hashes: dict[str, Case]) -> Iterator
         yield "duplicate", "ok", "no earlier case has the same voxels"
     else:
         sides = f" (in {twin.split} and {case.split})" if twin.split != case.split else ""
-        yield (
-            "duplicate",
-            "error",
-            f"the same voxels as case {twin.id} of {twin.source}{sides}; keep one of them",
-        )
+        yield "duplicate", "error", f"the same voxels as case {twin.id} of {twin.source}{sides}; keep one of them"
     yield from check_label(case, image, limits)
 
 
@@ -111,13 +102,9 @@ def _check_patients(listed: list[Case]) -> Iterator[Finding]:
     torn = {patient: where for (_, patient), where in sides.items() if len(where) > 1}
     for patient, where in torn.items():
         text = ", ".join(f"{case_id} in {side}" for side, case_id in where.items())
-        yield Finding(
-            next(iter(where.values())), "split", "error", f"patient {patient} is on both sides: {text}"
-        )
+        yield Finding(next(iter(where.values())), "split", "error", f"patient {patient} is on both sides: {text}")
     if not torn:
-        yield Finding(
-            "all", "split", "ok", f"{len(sides)} patient{'s' * (len(sides) != 1)}, none in two splits"
-        )
+        yield Finding("all", "split", "ok", f"{len(sides)} patient{'s' * (len(sides) != 1)}, none in two splits")
 
 
 def preflight(
@@ -125,10 +112,9 @@ def preflight(
 ) -> "pandas.DataFrame":
     """Check a card (by name, path or object) or a list of cases.
 
-    Checks: digest of made and fetched files, readable 3D image, HU (padding not taken for air), spacing limits of
-    the card, duplicates by voxel hash, label values, label grid, pancreas volume (15 to 250 mL unless the card says
-    otherwise), pancreas at the border, orientation (soft tissue under the label, less spread than under its seven
-    mirror images), no patient in two splits.
+    Checks: digest of made and fetched files, readable 3D image, HU, the card's limits of spacing and pancreas volume,
+    duplicates by voxel hash, label values and grid, pancreas at the border, orientation (soft tissue under the label,
+    less spread than under its seven mirror images), no patient in two splits.
 
     Returns:
         A table with the columns case, check, level ("ok", "warning" or "error") and message.
@@ -144,7 +130,8 @@ def preflight(
     listed = cases(what, root=root) if given else list(what)
     cards = {what.name: what} if isinstance(what, Card) else {}
     rows, hashes = [], {}
-    for case in _tracked(listed, progress):
+    show = progress and len(listed) > 3 and sys.stderr.isatty()
+    for case in tracked(listed, "preflight", "case", show=show, stream=sys.stderr):
         if case.card not in cards:
             cards[case.card] = _card_of(what if given else case.card)
         card = cards[case.card]
@@ -171,24 +158,7 @@ def _card_of(name: str | Path) -> Card | None:
 def _check_wheel(card: Card | None, case: Case, root: str | Path | None) -> list[Finding]:
     if card is None or card.access.method != "pip" or root is not None:
         return []
-    from pancreas_ssl.data.wheel import members_intact
-
     folder = fetched_folder(card)
     intact = members_intact(card.access, folder)
-    note = (
-        "files are those of the card"
-        if intact
-        else f"files differ from the card's sha256; remove {folder}, fetch"
-    )
+    note = "files are those of the card" if intact else f"files differ from the card's sha256; remove {folder}, fetch"
     return [Finding(case.id, "digest", "ok" if intact else "error", note)]
-
-
-def _tracked(listed: list[Case], progress: bool) -> Iterable[Case]:
-    """A bar in a terminal when there are more than a few cases."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    if not progress or len(listed) < 4 or not console.is_terminal:
-        return listed
-    return track(listed, description="preflight", console=console, transient=True)

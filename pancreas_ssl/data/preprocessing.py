@@ -1,7 +1,4 @@
-"""From a CT in HU to what the network sees: one spacing, one window, [-1, 1]; and back to the CT's own grid.
-
-How voxels are averaged stands in `resampling.py`.
-"""
+"""From a CT in HU to what the network sees: one spacing, one window, [-1, 1]; and back to the CT's own grid."""
 
 import hashlib
 import json
@@ -9,6 +6,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Num, UInt8
@@ -17,7 +15,7 @@ from pancreas_ssl.data.access import Case, cache_dir
 from pancreas_ssl.data.reading import read_image, read_label, read_organs
 from pancreas_ssl.data.resampling import covering_grid, resample
 from pancreas_ssl.data.volume import Volume, spacing_of
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import InputError, require
 from pancreas_ssl.files import atomic_path
 
 __all__ = ["Prepared", "prepare", "prepare_case", "prepare_cases", "to_volume_grid"]
@@ -56,14 +54,15 @@ def prepare(
 ) -> Prepared:
     """Resample to `spacing` mm, clip to `window` HU and scale it to [-1, 1]; the label follows.
 
-    The default window spans fat (-100) to enhanced vessels (200) and leaves lung and bone at its ends; 3 mm keeps
-    a pancreas 20 mm thick seven voxels wide and a whole abdomen small enough for a CPU. HU are clipped after
-    averaging, as a scanner of that resolution would see them. A voxel is labelled where at least half of it is: on
-    LIDC-IDRI-0001 this comes back to the fine grid with Dice 0.936 (nearest voxel: 0.921), its volume within half
-    a per cent. An organ map takes the value of its nearest voxel. Values are rounded to half precision (0.1 HU), so
-    that a case from the cache and a fresh one hold the same numbers.
+    The default window spans fat (-100) to enhanced vessels (200); 3 mm keeps a pancreas 20 mm thick seven voxels wide
+    and an abdomen small enough for a CPU. HU are clipped after averaging, as a scanner of that resolution would see
+    them. A voxel is labelled where at least half of it is; an organ map takes the value of its nearest voxel. Values
+    are rounded to half precision (0.1 HU), so that a case from the cache and a fresh one hold the same numbers.
 
     Shapes: image (X, Y, Z) -> (1, x, y, z) with x = ceil(X * spacing_in / spacing).
+
+    Raises:
+        InputError: an empty window, a spacing of 0 mm, or a label or organ map of another shape.
 
     Example:
         >>> ct = Volume(np.full((40, 40, 20), 50, np.float32), np.diag([1.5, 1.5, 3.0, 1.0]))
@@ -72,17 +71,11 @@ def prepare(
     """
     goal = (float(spacing),) * 3 if np.isscalar(spacing) else tuple(float(s) for s in spacing)
     low, high = (float(w) for w in window)
-    if not low < high:
-        raise InputError(
-            f"expected a window (low, high) in HU with low < high, got ({low:g}, {high:g}); swap them"
-        )
-    if min(goal) <= 0:
-        raise InputError(f"expected a spacing above 0 mm, got {goal}; 3.0 is the default")
-    for other in (label, organs):
-        if other is not None and other.shape != image.shape:
-            raise InputError(
-                f"expected label and image of one shape, got {other.shape} and {image.shape}; read with like="
-            )
+    require(low < high, "a window (low, high) in HU with low < high", f"({low:g}, {high:g})", "swap them")
+    require(min(goal) > 0, "a spacing above 0 mm", goal, "3.0 is the default")
+    for other in filter(None, (label, organs)):
+        got = f"{other.shape} and {image.shape}"
+        require(other.shape == image.shape, "label and image of one shape", got, "read with like=")
     grid = covering_grid(image.shape, image.spacing, goal)
     values = resample(image.array, *grid)
     values = (np.clip(values, low, high) - (low + high) / 2) / ((high - low) / 2)
@@ -99,10 +92,8 @@ def prepare(
 
 def _nearest(array: Num[np.ndarray, "X Y Z"], sizes, starts, steps) -> Num[np.ndarray, "x y z"]:
     """The value of the voxel nearest to each position `start + k * step`; type kept."""
-    places = [
-        np.clip(np.rint(start + step * np.arange(n)).astype(int), 0, m - 1)
-        for n, m, start, step in zip(sizes, array.shape, starts, steps, strict=True)
-    ]
+    axes = zip(sizes, array.shape, starts, steps, strict=True)
+    places = [np.clip(np.rint(start + step * np.arange(n)).astype(int), 0, m - 1) for n, m, start, step in axes]
     return array[np.ix_(*places)]
 
 
@@ -115,18 +106,13 @@ def to_volume_grid(
 
     Shapes: (X, Y, Z) of `prepared` -> `like.shape`.
     """
-    if tuple(values.shape) != prepared.image.shape[1:]:
-        raise InputError(
-            f"expected a map of shape {prepared.image.shape[1:]}, got {values.shape}; drop its channel"
-        )
-    if mode not in ("linear", "nearest"):
-        raise InputError(f"expected mode 'linear' or 'nearest', got {mode!r}")
+    shape = prepared.image.shape[1:]
+    require(tuple(values.shape) == shape, f"a map of shape {shape}", values.shape, "drop its channel")
+    require(mode in ("linear", "nearest"), "mode 'linear' or 'nearest'", repr(mode), "choose one of them")
     link = np.linalg.inv(prepared.affine) @ like.affine  # index of the scan -> index of the prepared grid
     steps, starts = np.diag(link)[:3], link[:3, 3]
     if np.abs(link[:3, :3] - np.diag(steps)).max() > 1e-3:
-        raise InputError(
-            "expected the scan that was prepared, its axes point elsewhere; pass the same volume"
-        )
+        raise InputError("expected the scan that was prepared, its axes point elsewhere; pass the same volume")
     starts = [0.0 if abs(start) < 1e-6 else float(start) for start in starts]
     steps = [1.0 if abs(step - 1) < 1e-6 else float(step) for step in steps]
     if mode == "linear":
@@ -145,15 +131,12 @@ def _key(case: Case, spacing, window: Window, organs: bool) -> str:
 
 
 def _save(path: Path, prepared: Prepared) -> None:
+    absent = np.zeros(0, np.uint8)
+    label = np.packbits(prepared.label) if prepared.label is not None else absent
+    organs = prepared.organs if prepared.organs is not None else absent
     with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-        label = prepared.label
-        np.savez(
-            handle,
-            image=prepared.image.astype(np.float16),
-            label=np.packbits(label) if label is not None else np.zeros(0, np.uint8),
-            affine=prepared.affine,
-            organs=prepared.organs if prepared.organs is not None else np.zeros(0, np.uint8),
-        )
+        image = prepared.image.astype(np.float16)
+        np.savez(handle, image=image, label=label, affine=prepared.affine, organs=organs)
 
 
 def _restore(path: Path, case: Case, window: Window) -> Prepared:
@@ -173,12 +156,15 @@ def prepare_case(
     empty_ok: bool = True,
     organs: bool = False,
 ) -> Prepared:
-    """Read and prepare one case; kept in the cache when it had to be resampled. See `prepare_cases`."""
+    """Read and prepare one case.
+
+    A scan that had to be resampled is kept in the cache folder under a key of files and parameters, so the second
+    call takes milliseconds. `empty_ok=False` (training) refuses a case without a labelled pancreas; `organs=True` reads
+    the card's organ map too.
+    """
     if organs and case.organs is None:
-        raise InputError(
-            f"expected an organ map for case {case.id}, its card names none; train without the recipe's "
-            f"augmentation 'labels' and organs_weight, or name organs under layout in the card"
-        )
+        remedy = "train without the recipe's augmentation 'labels' and organs_weight, or name organs under layout in it"
+        raise InputError(f"expected an organ map for case {case.id}, its card names none; {remedy}")
     window = (float(window[0]), float(window[1]))
     stored = cache_dir() / "prepared" / f"{_key(case, spacing, window, organs)}.npz" if cache else None
     prepared = None
@@ -191,37 +177,20 @@ def prepare_case(
         image = read_image(case.image)
         label = read_label(case.label, case.label_values, image) if case.label else None
         named = read_organs(case.organs, image) if organs else None
-        prepared = prepare(
-            image, label, organs=named, spacing=spacing, window=window, id=case.id, source=case.source
-        )
+        prepared = prepare(image, label, organs=named, spacing=spacing, window=window, id=case.id, source=case.source)
         if stored is not None and prepared.image.shape[1:] != image.shape:
             _save(stored, prepared)
     if not empty_ok and (prepared.label is None or not prepared.label.any()):
-        raise InputError(
-            f"expected a labelled pancreas in case {case.id} for training, "
-            f"{'its label is empty' if case.label else 'it has no label'}; leave the case out or check label_values"
-        )
+        found, remedy = "its label is empty" if case.label else "it has no label", "leave it out or check label_values"
+        raise InputError(f"expected a labelled pancreas in case {case.id} for training, {found}; {remedy}")
     return prepared
 
 
-def prepare_cases(
-    cases: Iterable[Case],
-    *,
-    spacing: float = 3.0,
-    window: Window = (-150.0, 250.0),
-    cache: bool = True,
-    empty_ok: bool = True,
-    organs: bool = False,
-) -> list[Prepared]:
-    """Read and prepare cases in order, one at a time.
-
-    Scans that had to be resampled are kept in the cache folder under a key of files and parameters, so the second
-    call takes milliseconds. `empty_ok=False` (training) refuses a case without a labelled pancreas; `organs=True` reads
-    the card's organ maps too.
+def prepare_cases(cases: Iterable[Case], **how: Any) -> list[Prepared]:
+    """Read and prepare cases in order, one at a time; `how` as in `prepare_case`.
 
     Example:
         >>> from pancreas_ssl.data.access import cases
         >>> prepare_cases(cases("phantom", "A", "train")[:2])    # doctest: +SKIP
     """
-    how = {"spacing": spacing, "window": window, "cache": cache, "empty_ok": empty_ok, "organs": organs}
     return [prepare_case(case, **how) for case in cases]

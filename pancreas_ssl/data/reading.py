@@ -26,8 +26,9 @@ from pancreas_ssl.data.volume import Original, Volume, same_grid
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
 
-__all__ = ["grid_difference", "read_image", "read_label", "read_organs", "write_on_original"]
+__all__ = ["distinct_values", "grid_difference", "read_image", "read_label", "read_organs", "write_on_original"]
 
+_STORED = {"bool": np.uint8, "float16": np.float32, "float64": np.float32, "int64": np.int32}  # what NIfTI takes
 _BROKEN = (EOFError, OSError, ValueError, zlib.error, gzip.BadGzipFile)
 
 
@@ -43,26 +44,18 @@ def _to_ras(array: Num[np.ndarray, "I J K"], original: Original) -> Volume:
 
 def _load_nifti(path: Path) -> nibabel.Nifti1Image:
     if path.suffix.lower() in {".dcm", ".ima"}:
-        raise InputError(
-            f"expected a NIfTI file or a DICOM folder, {path} is one DICOM slice; name its folder"
-        )
+        raise InputError(f"expected a NIfTI file or a DICOM folder, {path} is one DICOM slice; name its folder")
     try:
         image = nibabel.load(path)
     except FileNotFoundError as error:
         raise InputError(f"expected a CT at {path}, there is no such file; check the name") from error
     except (ImageFileError, *_BROKEN) as error:
-        raise InputError(
-            f"expected a NIfTI file (.nii, .nii.gz) or a DICOM folder, {path} is neither; "
-            f"convert it or name another file"
-        ) from error
+        kinds, remedy = "a NIfTI file (.nii, .nii.gz) or a DICOM folder", "convert it or name another file"
+        raise InputError(f"expected {kinds}, {path} is neither; {remedy}") from error
     if not isinstance(image, nibabel.Nifti1Pair):
-        raise InputError(
-            f"expected a NIfTI file (.nii, .nii.gz), {path} is {type(image).__name__}; convert it"
-        )
+        raise InputError(f"expected a NIfTI file (.nii, .nii.gz), {path} is {type(image).__name__}; convert it")
     if image.get_data_dtype().fields or image.get_data_dtype().kind not in "biuf":
-        raise InputError(
-            f"expected one number per voxel, {path} holds {image.get_data_dtype()}; export it as HU"
-        )
+        raise InputError(f"expected one number per voxel, {path} holds {image.get_data_dtype()}; export it as HU")
     shape = image.shape
     if len(shape) < 3 or any(n != 1 for n in shape[3:]) or min(shape[:3], default=0) < 2:
         size = "x".join(map(str, shape))
@@ -77,9 +70,8 @@ def _voxels(image: nibabel.Nifti1Image, path: Path, dtype=None) -> Num[np.ndarra
     try:
         array = np.asarray(image.dataobj, dtype=dtype)
     except _BROKEN as error:
-        raise InputError(
-            f"expected {np.prod(image.shape)} voxels, {path} ends early or is damaged; copy or download it again"
-        ) from error
+        size, remedy = np.prod(image.shape), "copy or download it again"
+        raise InputError(f"expected {size} voxels, {path} ends early or is damaged; {remedy}") from error
     return array.reshape(image.shape[:3], order="F")
 
 
@@ -93,8 +85,7 @@ def _original(image: nibabel.Nifti1Image, path: Path) -> Original:
 def read_image(path: str | Path) -> Volume:
     """Read a CT (NIfTI file or DICOM folder) as float32 HU with RAS+ axes.
 
-    A 4D file with a single last entry counts as 3D. The values are checked to be finite here; whether they look
-    like HU is `preflight.check_image`'s question.
+    A 4D file with a single last entry counts as 3D. Whether the values look like HU is checked by `preflight`.
 
     Raises:
         InputError: missing, truncated, not an image, 2D or 4D, NaN or infinite voxels, faulty DICOM series.
@@ -113,17 +104,15 @@ def read_image(path: str | Path) -> Volume:
     finite = np.isfinite(array)
     if not finite.all():
         count = int(array.size - np.count_nonzero(finite))
-        raise InputError(
-            f"expected finite HU, {path} has {count} NaN or infinite voxels; fill them with -1024"
-        )
+        raise InputError(f"expected finite HU, {path} has {count} NaN or infinite voxels; fill them with -1024")
     return _to_ras(array, original)
 
 
-def _values(array: Num[np.ndarray, "I J K"]) -> set[int]:
-    """The values that occur; counted for bytes, which is far quicker than sorting them."""
+def distinct_values(array: Num[np.ndarray, "..."]) -> Num[np.ndarray, " N"]:
+    """The values that occur, in ascending order; counted for bytes, which is far quicker than sorting them."""
     if array.dtype == np.uint8:
-        return set(np.flatnonzero(np.bincount(array.ravel(order="K"), minlength=1)).tolist())
-    return set(np.unique(array).astype(int).tolist())
+        return np.flatnonzero(np.bincount(array.ravel(order="K"), minlength=1))
+    return np.unique(array)
 
 
 def read_label(
@@ -146,17 +135,12 @@ def read_label(
     path = Path(path)
     image, array = _whole_numbers(path)
     if known is not None:
-        strange = sorted(_values(array) - {0, *known, *values})
+        strange = sorted({int(value) for value in distinct_values(array)} - {0, *known, *values})
         if strange:
-            some = ", ".join(map(str, strange[:8]))
-            raise InputError(
-                f"expected the label values of the data card, {path} also holds {some}; "
-                f"name them under label_values in the card"
-            )
+            some, remedy = ", ".join(map(str, strange[:8])), "name them under label_values in the card"
+            raise InputError(f"expected the label values of the data card, {path} also holds {some}; {remedy}")
     mask = np.isin(array, values) if len(values) > 1 else array == values[0]
-    volume = _to_ras(mask.view(np.uint8), _original(image, path))
-    if like is not None and (difference := grid_difference(volume, like)):
-        raise InputError(difference)
+    volume = _on_grid(_to_ras(mask.view(np.uint8), _original(image, path)), like)
     if not empty_ok and not volume.array.any():
         wanted = " or ".join(map(str, values))
         raise InputError(f"expected a pancreas (label value {wanted}), {path} holds none; check label_values")
@@ -172,9 +156,7 @@ def _whole_numbers(path: Path) -> tuple[nibabel.Nifti1Image, Num[np.ndarray, "I 
     if array.dtype.kind == "f":
         whole = np.rint(array)
         if not np.array_equal(whole, array):
-            raise InputError(
-                f"expected whole numbers in a label, {path} has fractions; is it a probability map?"
-            )
+            raise InputError(f"expected whole numbers in a label, {path} has fractions; is it a probability map?")
         array = whole
     return image, array
 
@@ -188,10 +170,12 @@ def read_organs(path: str | Path, like: Volume | None = None) -> Volume:
     path = Path(path)
     image, array = _whole_numbers(path)
     if array.size and (array.min() < 0 or array.max() > 255):
-        raise InputError(
-            f"expected organ numbers of 0 to 255, {path} holds {array.min():g} to {array.max():g}; renumber them"
-        )
-    volume = _to_ras(array.astype(np.uint8), _original(image, path))
+        span = f"{array.min():g} to {array.max():g}"
+        raise InputError(f"expected organ numbers of 0 to 255, {path} holds {span}; renumber them")
+    return _on_grid(_to_ras(array.astype(np.uint8), _original(image, path)), like)
+
+
+def _on_grid(volume: Volume, like: Volume | None) -> Volume:
     if like is not None and (difference := grid_difference(volume, like)):
         raise InputError(difference)
     return volume
@@ -210,11 +194,9 @@ def grid_difference(label: Volume, image: Volume) -> str | None:
     if ours == theirs:
         what = "axes"
         ours, theirs = (np.round(v.affine[:3, :3], 3).tolist() for v in (label, image))
-    names = [v.original.path if v.original else "" for v in (label, image)]
-    return (
-        f"expected the label on the image's grid, {names[0] or 'the label'} has {what} {ours} where "
-        f"{names[1] or 'its image'} has {theirs}; resample it to the image"
-    )
+    name, other = (v.original.path if v.original else "" for v in (label, image))
+    found = f"{name or 'the label'} has {what} {ours} where {other or 'its image'} has {theirs}"
+    return f"expected the label on the image's grid, {found}; resample it to the image"
 
 
 def write_on_original(path: str | Path, array: Shaped[np.ndarray, "X Y Z"], like: Volume) -> Path:
@@ -227,17 +209,10 @@ def write_on_original(path: str | Path, array: Shaped[np.ndarray, "X Y Z"], like
     """
     path, array = Path(path), np.asarray(array)
     if tuple(array.shape) != like.shape:
-        raise InputError(
-            f"expected an array of shape {like.shape}, it has {array.shape}; bring it to that grid first"
-        )
+        raise InputError(f"expected an array of shape {like.shape}, it has {array.shape}; bring it to that grid first")
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise InputError(f"expected an output name ending in .nii.gz or .nii, it is {path.name}; rename it")
-    if array.dtype.kind == "b":
-        array = array.astype(np.uint8)
-    elif array.dtype == np.float64 or array.dtype == np.float16:
-        array = array.astype(np.float32)
-    elif array.dtype == np.int64:
-        array = array.astype(np.int32)
+    array = array.astype(_STORED.get(array.dtype.name, array.dtype), copy=False)
     affine, header = like.affine, None
     if like.original is not None:
         affine, header = like.original.affine, like.original.header
@@ -247,9 +222,7 @@ def write_on_original(path: str | Path, array: Shaped[np.ndarray, "X Y Z"], like
     return path
 
 
-def _image(
-    array: Shaped[np.ndarray, "I J K"], affine: Float[np.ndarray, "4 4"], header
-) -> nibabel.Nifti1Image:
+def _image(array: Shaped[np.ndarray, "I J K"], affine: Float[np.ndarray, "4 4"], header) -> nibabel.Nifti1Image:
     """A NIfTI image that keeps the file's orientation fields and units, and none of its intensity ones."""
     kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
     if header is None:

@@ -1,9 +1,8 @@
 """Volumes from one spacing to another: a weight matrix along each axis, as wide as the coarser voxel.
 
 Plain interpolation (MONAI's `Spacing`) going from 0.7 to 3 mm reads the eight nearest of about eighty voxels and keeps
-all their noise. Here the weights widen with the output voxel, as in a scanner of that resolution. Three matrix
-products take 0.2 s for a CT of 512 x 512 x 133, where `Spacing` takes 1.9 s and MONAI's `Resize` with anti-aliasing
-18 s (one thread).
+all their noise. Here the weights widen with the output voxel, as in a scanner of that resolution. It is faster, too:
+0.2 s for a CT of 512 x 512 x 133, where `Spacing` takes 1.9 s (one thread).
 """
 
 from collections.abc import Iterable
@@ -14,9 +13,7 @@ from jaxtyping import Float32, Num
 __all__ = ["covering_grid", "resample"]
 
 
-def _weights(
-    n_in: int, n_out: int, start: float, step: float, kernel: str
-) -> Float32[np.ndarray, "n_out n_in"]:
+def _weights(n_in: int, n_out: int, start: float, step: float, kernel: str) -> Float32[np.ndarray, "n_out n_in"]:
     """Weights for output voxels centred at input positions `start + k * step`; edges repeat the last voxel."""
     width = max(1.0, step)
     centres = start + step * np.arange(n_out)
@@ -74,9 +71,7 @@ def resample(
     axis that does not change is not touched.
     """
     out = array
-    todo = [
-        (step, axis, n, start) for axis, (n, start, step) in enumerate(zip(sizes, starts, steps, strict=True))
-    ]
+    todo = [(step, axis, n, start) for axis, (n, start, step) in enumerate(zip(sizes, starts, steps, strict=True))]
     for step, axis, n, start in sorted(todo, reverse=True):
         if n != out.shape[axis] or start != 0 or step != 1:
             out = _along(out, axis, _weights(out.shape[axis], n, start, step, kernel))

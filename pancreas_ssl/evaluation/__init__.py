@@ -2,18 +2,11 @@
 
 from pancreas_ssl.evaluation.components import largest_component
 from pancreas_ssl.evaluation.means import crossed_means, next_value
-from pancreas_ssl.evaluation.metrics import (
-    EMPTY_DISTANCE_MM,
-    dice_coefficient,
-    evaluate_case,
-    evaluate_files,
-    tolerance_for,
-)
+from pancreas_ssl.evaluation.metrics import dice_coefficient, evaluate_case, evaluate_files, tolerance_for
 from pancreas_ssl.evaluation.statistics import holm, paired_bootstrap
 from pancreas_ssl.evaluation.summary import summarise
 
 __all__ = [
-    "EMPTY_DISTANCE_MM",
     "crossed_means",
     "dice_coefficient",
     "evaluate_case",

@@ -3,12 +3,14 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool
+from scipy import ndimage
 
-from pancreas_ssl.errors import InputError
-from pancreas_ssl.evaluation.components import bounding_box
+from pancreas_ssl.errors import require
+from pancreas_ssl.method.structure import bounding_box
 
-__all__ = ["band", "band_ece"]
+__all__ = ["band", "band_ece", "expected_calibration_error", "reliability", "same_voxels"]
 
 
 def band(label: Any, spacing: tuple[float, float, float], band_mm: float = 15.0) -> Bool[np.ndarray, "X Y Z"]:
@@ -21,14 +23,9 @@ def band(label: Any, spacing: tuple[float, float, float], band_mm: float = 15.0)
         >>> band(label, (3, 3, 3), 6).ravel().astype(int).tolist()
         [0, 0, 1, 1, 1, 1, 1, 0, 0]
     """
-    from scipy import ndimage
-
     label = np.asarray(label) != 0
-    if label.ndim != 3 or not band_mm >= 0:
-        raise InputError(
-            f"expected a label (X, Y, Z) and a band of 0 mm or more, got {label.shape} and {band_mm}; drop the "
-            f"channel axis"
-        )
+    fine, got = label.ndim == 3 and band_mm >= 0, f"{label.shape} and {band_mm}"
+    require(fine, "a label (X, Y, Z) and a band of 0 mm or more", got, "drop the channel axis")
     within = np.zeros_like(label)
     box = bounding_box(label, margin=int(np.ceil(band_mm / min(spacing))) + 1)
     if box is not None:
@@ -37,23 +34,15 @@ def band(label: Any, spacing: tuple[float, float, float], band_mm: float = 15.0)
 
 
 def band_ece(
-    probability: Any,
-    label: Any,
-    spacing: tuple[float, float, float],
-    *,
-    band_mm: float = 15.0,
-    bins: int = 15,
+    probability: Any, label: Any, spacing: tuple[float, float, float], *, band_mm: float = 15.0, bins: int = 15
 ) -> float | None:
     r"""Voxel ECE in the band: \sum_b n_b / N |mean probability in b - share of label voxels in b|.
 
-    The voxels are those within `band_mm` of the label (the label itself included); b are equal bins of the
-    probability of pancreas from 0 to 1. Far from the organ nearly every voxel is background with certainty, and an
-    ECE over the whole scan would be small whatever happens at the rim.
+    The voxels are those of the `band`; b are equal bins of the probability of pancreas from 0 to 1. Far from the organ
+    nearly every voxel is certainly background: an ECE over the whole scan would be small whatever happens at the rim.
 
     Args:
-        probability: of pancreas, (X, Y, Z), 0 to 1.
-        label: 1 = pancreas, on the same grid.
-        spacing: voxel sides in mm.
+        probability, label: of pancreas, 0 to 1, and pancreas where not 0, on one grid (X, Y, Z) of `spacing` mm.
         band_mm: 15 mm is the band of the regions near and rim.
 
     Returns:
@@ -70,15 +59,65 @@ def band_ece(
         (0.0, 1.0)
     """
     probability, label = np.asarray(probability, np.float32), np.asarray(label) != 0
-    if probability.shape != label.shape or label.ndim != 3:
-        raise InputError(
-            f"expected probability and label on one grid (X, Y, Z), got {probability.shape} and {label.shape}; "
-            f"bring them onto one grid first"
-        )
+    fine, got = probability.shape == label.shape and label.ndim == 3, f"{probability.shape} and {label.shape}"
+    require(fine, "probability and label on one grid (X, Y, Z)", got, "bring them onto one grid first")
     within = band(label, spacing, band_mm)
-    if not within.any():
+    return expected_calibration_error(reliability(probability, label, within, bins)) if within.any() else None
+
+
+def reliability(probability: Any, label: Any, where: Any = None, bins: int = 15) -> pd.DataFrame:
+    """Predicted probability and observed share of label voxels, in equal bins from 0 to 1.
+
+    Args:
+        probability, label: of pancreas, 0 to 1; pancreas where not 0.
+        where: the voxels to look at, usually `band`; None takes all.
+
+    Returns:
+        One row per bin: `bin` (its number), `low`, `high`, `probability` (mean), `share` (of label voxels), `voxels`.
+        Calibrated: probability = share. An empty bin has NaN means and 0 voxels.
+
+    Raises:
+        InputError: shapes differ, no bin, values that are no probabilities.
+
+    Example:
+        >>> table = reliability([0.1, 0.3, 0.9, 0.7], [0, 1, 1, 1], bins=2)
+        >>> table[["probability", "share", "voxels"]].round(3).values.tolist()
+        [[0.2, 0.5, 2.0], [0.8, 1.0, 2.0]]
+    """
+    p, y = same_voxels(where, probability=probability, label=label)
+    p, y = p.astype(np.float32).astype(np.float64), y != 0
+    fine, got = bins >= 1 and ((p >= 0) & (p <= 1)).all(), f"{bins} bins and values outside or none"
+    require(fine, "probabilities from 0 to 1 and at least one bin", got, "apply the softmax first")
+    number = np.minimum((p * bins).astype(int), bins - 1)
+    voxels = np.bincount(number, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        promised = np.bincount(number, weights=p, minlength=bins) / voxels
+        kept = np.bincount(number, weights=y, minlength=bins) / voxels
+    edges = np.arange(bins + 1) / bins
+    columns = {"bin": np.arange(bins), "low": edges[:-1], "high": edges[1:]}
+    return pd.DataFrame(columns | {"probability": promised, "share": kept, "voxels": voxels})
+
+
+def expected_calibration_error(table: pd.DataFrame) -> float | None:
+    r"""ECE = \sum_b n_b / N |probability_b - share_b| of a `reliability` table; None without any voxel.
+
+    Example:
+        >>> round(expected_calibration_error(reliability([0.1, 0.3, 0.9, 0.7], [0, 1, 1, 1], bins=2)), 3)
+        0.25
+    """
+    if not table["voxels"].sum():
         return None
-    p, y = probability[within].astype(np.float64), label[within]
-    where = np.minimum((p * bins).astype(int), bins - 1)
-    gaps = np.bincount(where, weights=p - y, minlength=bins)
-    return float(np.abs(gaps).sum() / p.size)
+    gaps = (table["probability"] - table["share"]).abs().fillna(0)
+    return float((gaps * table["voxels"]).sum() / table["voxels"].sum())
+
+
+def same_voxels(where: Any, **maps: Any) -> list[np.ndarray]:
+    """The maps at `where`, flat; an `InputError` where their shapes differ."""
+    arrays = {name: np.asarray(array) for name, array in maps.items()}
+    if where is not None:
+        arrays["where"] = np.asarray(where) != 0
+    shapes = {name: array.shape for name, array in arrays.items()}
+    told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    require(len(set(shapes.values())) == 1, "arrays of one shape", told, "bring them onto one grid first")
+    chosen = arrays.pop("where", None)
+    return [array.ravel() if chosen is None else array[chosen] for array in arrays.values()]

@@ -1,11 +1,11 @@
 r"""Draws of a mean difference when every seed meets every patient, with an interval that few seeds do not fool.
 
 The plain pigeonhole bootstrap (Owen 2007: seeds and patients both drawn with replacement) has two faults with three to
-five seeds. Its percentiles know nothing of Student's t, so they are too short where trainings differ; and it counts
-the residual about three times, so they are too long where the residual rules. Here the patients are still drawn with
+five seeds. Its percentiles ignore Student's t, so intervals are too short where trainings differ; and it counts the
+residual about three times, so they are too long where the residual dominates. Here the patients are still drawn with
 replacement, but the seeds' part is a random contrast of the seeds whose spread is exactly that of Student's t with
-S - 1 degrees of freedom, and the residual is counted once. The sum of both parts has the law of Behrens and Fisher,
-known for intervals that hold what they promise or a little more (Weerahandi 1993).
+S - 1 degrees of freedom, and the residual is counted once. The sum of both parts has the Behrens-Fisher distribution,
+whose intervals cover at least nearly what they promise (Weerahandi 1993).
 
 Model, for source k: D[s, p] = mu_k + a_s + c_sk + b_p + e_sp; the seeds' effects a_s are shared by all sources.
 """
@@ -28,9 +28,7 @@ class Weights:
     patients: tuple[Float[np.ndarray, "R P"], ...]
 
 
-def draw_weights(
-    generator: np.random.Generator, n_seeds: int, patients: Sequence[int], replicates: int
-) -> Weights:
+def draw_weights(generator: np.random.Generator, n_seeds: int, patients: Sequence[int], replicates: int) -> Weights:
     r"""Random weights for `replicates` draws.
 
     Seeds: u = (g - mean g) / sqrt(S chi2_{S-1}) with g standard normal, so that u . x, for any S numbers x, is
@@ -76,19 +74,18 @@ def crossed_draws(grids: Sequence[Float[np.ndarray, "S P"]], weights: Weights) -
 
         draw = mean + sqrt(1 - w r / v) u.m + sum_k sqrt((1 - (1 - w) MS_e / MS_p) P / (P - 1)) (shares - 1/P).b / K
 
-    b are the patients' means over seeds. The residual sits in both v and MS_p and is taken out of one of them: w is
+    b are the patients' means over seeds. The residual is part of both v and MS_p and is taken out of one of them: w is
     the share that leaves the seeds, w = 1 - (r / v)^2, and 0 where v <= r. So seeds that differ no more than the
-    residual explains keep their whole spread, and intervals stay wide enough. P / (P - 1) undoes the shrinkage of a
-    bootstrapped variance. The choice of w is ours: of the simple ones it kept the coverage closest to 95 % over the
-    grid of designs in `tests/evaluation/test_coverage.py`.
+    residual explains keep their whole spread. P / (P - 1) undoes the shrinkage of a bootstrapped variance. The choice
+    of w is ours: of the simple ones it kept the coverage closest to 95 % in `tests/evaluation/test_coverage.py`.
 
     Args:
         grids: per source, the differences of S seeds on P patients; the same seeds in the same order everywhere.
         weights: of `draw_weights`, for these sizes.
 
     Returns:
-        (R,) draws; their quantiles are the interval. With one seed the spread between trainings is unknown and
-        missing. Where a source has a single patient, NaN: nothing is known of other patients.
+        (R,) draws; their quantiles are the interval. With one seed the spread between trainings is missing. NaN where
+        a source has a single patient: nothing is known of others.
 
     Source: Owen 2007, doi 10.1214/07-AOAS122; Weerahandi 1993, doi 10.1080/01621459.1993.10476355 (generalised
     intervals); Hesterberg 2015, doi 10.1080/00031305.2015.1089789 (why percentiles of small samples are short).

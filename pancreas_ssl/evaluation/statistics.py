@@ -1,17 +1,15 @@
 """Does one arm beat another? Paired differences, with patients and seeds crossed in the bootstrap."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import InputError, require
 from pancreas_ssl.evaluation.crossed import Weights, crossed_draws, draw_weights
 from pancreas_ssl.evaluation.summary import as_frame
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["holm", "paired_bootstrap", "seeds_by_cases"]
 
@@ -19,7 +17,7 @@ OVERALL = "mean of sources"
 
 
 def paired_bootstrap(
-    rows: "Iterable[Mapping[str, Any]] | pd.DataFrame",
+    rows: Iterable[Mapping[str, Any]] | pd.DataFrame,
     arm: str,
     baseline: str,
     *,
@@ -27,14 +25,14 @@ def paired_bootstrap(
     replicates: int = 10_000,
     confidence: float = 0.95,
     generator: np.random.Generator | int = 0,
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     r"""Mean paired difference `arm - baseline` per source, with a bootstrap interval.
 
     With D[s, p] the difference of seed s on patient p, the estimate is the mean over p of the mean over s. Every
     seed (one trained network) meets every patient, so the two are crossed: in each replicate the patients of each
     source are drawn with replacement, and the seeds get one random weighting for all patients and sources, with the
     spread of Student's t (`crossed_draws` has the formula). The interval holds the central `confidence` of the
-    replicates. With a single seed it knows nothing of the spread between trainings; the column `seeds` shows it.
+    replicates; with a single seed (see the column `seeds`) it lacks the spread between trainings.
 
     Coverage of the 95 % interval in simulated studies, by seeds x patients: `tests/evaluation/test_coverage.py`.
 
@@ -43,8 +41,7 @@ def paired_bootstrap(
             label is empty (the metric is None in both arms) are left out.
         arm, baseline: names in the column arm; the difference is arm - baseline.
         metric: dice and nsd grow with quality; hd95 and msd shrink.
-        replicates: bootstrap samples.
-        confidence: coverage of the interval.
+        replicates, confidence: bootstrap samples; coverage of the interval.
         generator: a NumPy generator, or a seed for a new one.
 
     Returns:
@@ -66,25 +63,18 @@ def paired_bootstrap(
         >>> round(table.loc[0, "difference"], 3), table.loc[0, "patients"]
         (np.float64(0.02), np.int64(5))
     """
-    import pandas as pd
-
     frame = as_frame(rows, ["arm", "seed", "source", "case", metric])
     generator = np.random.default_rng(generator)
-    matrices = {
-        source: tuple(seeds_by_cases(group, name, metric) for name in (arm, baseline))
-        for source, group in _both(frame, arm, baseline).groupby("source", sort=True)
-    }
+    known = sorted(frame["arm"].astype(str).unique())
+    for name in (arm, baseline):
+        require(name in known, f"an arm among {', '.join(known)}", repr(name), "name one of them")
+    groups = frame[frame["arm"].isin([arm, baseline])].groupby("source", sort=True)
+    matrices = {s: tuple(seeds_by_cases(group, name, metric) for name in (arm, baseline)) for s, group in groups}
     grids = {source: _difference(*pair, source) for source, pair in matrices.items()}
     grids = {source: grid for source, grid in grids.items() if grid.size}
-    if not grids:
-        raise InputError(
-            f"expected cases with a {metric} for {arm} and {baseline}, got none; evaluate some first"
-        )
+    require(bool(grids), f"cases with a {metric} for {arm} and {baseline}", "none", "evaluate some first")
     seeds = {tuple(matrices[source][0].index) for source in grids}
-    if len(seeds) > 1:
-        raise InputError(
-            f"expected the same seeds on every source, got {sorted(seeds)}; run the missing ones"
-        )
+    require(len(seeds) == 1, "the same seeds on every source", sorted(seeds), "run the missing ones")
 
     n_seeds = len(seeds.pop())
     weights = draw_weights(generator, n_seeds, [grid.shape[1] for grid in grids.values()], replicates)
@@ -118,59 +108,37 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
-def _both(frame: "pd.DataFrame", arm: str, baseline: str) -> "pd.DataFrame":
-    known = sorted(frame["arm"].astype(str).unique())
-    for name in (arm, baseline):
-        if name not in known:
-            raise InputError(f"expected an arm among {', '.join(known)}, got {name!r}; name one of them")
-    return frame[frame["arm"].isin([arm, baseline])]
-
-
-def seeds_by_cases(group: "pd.DataFrame", arm: str, metric: str) -> "pd.DataFrame":
+def seeds_by_cases(group: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:
     """Seeds x cases of one arm on one source; a row that is not there leaves a NaN.
 
     Raises:
         InputError: a case stands there twice with one seed.
     """
     part = group[group["arm"] == arm]
-    if part.duplicated(["seed", "case"]).any():
-        twice = part[part.duplicated(["seed", "case"])].iloc[0]
-        raise InputError(
-            f"expected one row per arm, seed and case, {arm} has case {twice['case']} with seed {twice['seed']} "
-            f"twice; drop one of them"
-        )
-    return part.assign(**{metric: part[metric].astype(float)}).pivot(
-        index="seed", columns="case", values=metric
-    )
+    twice = part[part.duplicated(["seed", "case"])]
+    if not twice.empty:
+        found = f"{arm} has case {twice['case'].iloc[0]} with seed {twice['seed'].iloc[0]} twice"
+        raise InputError(f"expected one row per arm, seed and case, {found}; drop one of them")
+    return part.assign(**{metric: part[metric].astype(float)}).pivot(index="seed", columns="case", values=metric)
 
 
-def _difference(arm: "pd.DataFrame", baseline: "pd.DataFrame", source: str) -> Float[np.ndarray, "S P"]:
+def _difference(arm: pd.DataFrame, baseline: pd.DataFrame, source: str) -> Float[np.ndarray, "S P"]:
     """D[s, p], complete; cases without any value in both arms (empty labels) are left out."""
     difference = arm - baseline  # aligned on seed and case; a partner that is missing leaves a NaN
     without_label = arm.reindex_like(difference).isna().all() & baseline.reindex_like(difference).isna().all()
     difference = difference.loc[:, ~without_label]
     if difference.isna().to_numpy().any():
         seed, case = difference.isna().stack().idxmax()
-        raise InputError(
-            f"expected every case and seed in both arms, source {source} lacks a partner for case {case} with seed "
-            f"{seed}; run the missing one or drop its partner"
-        )
+        lacks, remedy = f"a partner for case {case} with seed {seed}", "run the missing one or drop its partner"
+        raise InputError(f"expected every case and seed in both arms, source {source} lacks {lacks}; {remedy}")
     return difference.to_numpy(float)
 
 
 def _line(source, per_patient, n_seeds, means, difference, draws, confidence) -> dict[str, Any]:
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
     beyond = min((draws <= 0).mean(), (draws >= 0).mean()) if np.isfinite(low) else 1.0
-    return {
-        "source": source,
-        "patients": len(per_patient),
-        "seeds": n_seeds,
-        "arm_mean": means[0],
-        "baseline_mean": means[1],
-        "difference": difference,
-        "low": float(low),
-        "high": float(high),
-        "p": float(np.clip(2 * beyond, 1 / len(draws), 1.0)),
-        "better": int((per_patient > 0).sum()),
-        "worse": int((per_patient < 0).sum()),
-    }
+    p = float(np.clip(2 * beyond, 1 / len(draws), 1.0))
+    line = {"source": source, "patients": len(per_patient), "seeds": n_seeds}
+    line |= {"arm_mean": means[0], "baseline_mean": means[1], "difference": difference}
+    line |= {"low": float(low), "high": float(high), "p": p}
+    return line | {"better": int((per_patient > 0).sum()), "worse": int((per_patient < 0).sum())}

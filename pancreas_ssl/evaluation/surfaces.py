@@ -1,7 +1,7 @@
 """The surface Dice, weighted by area, in little memory.
 
-MONAI's `compute_surface_dice(use_subvoxels=True)` gives the same number, but folds the whole box of both masks through
-a convolution: with a false island in a far corner of a full scan that took 21 s and 5 GB, this takes under 1 s.
+MONAI's `compute_surface_dice(use_subvoxels=True)` gives the same number, but takes 21 s and 5 GB where a false island
+lies in a far corner of a full scan; this takes under 1 s.
 """
 
 import numpy as np

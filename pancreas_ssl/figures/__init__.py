@@ -4,23 +4,23 @@ Every function returns a `Described`: end a notebook cell with it, or call `.sho
 the first picture is drawn. Pictures follow the radiological convention (the patient's right on the left).
 """
 
-from pancreas_ssl.figures.arms import arms_chart
+from pancreas_ssl.figures.arm_charts import arms_chart
 from pancreas_ssl.figures.charts import hu_histograms, training_curve
-from pancreas_ssl.figures.circle import circle_panels
+from pancreas_ssl.figures.contrast_circle import circle_panels
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.figures.disagreement import error_map
 from pancreas_ssl.figures.dots import dice_dots, interval_chart
-from pancreas_ssl.figures.features import feature_panel, space_panels
-from pancreas_ssl.figures.fields import geometry
+from pancreas_ssl.figures.feature_space_charts import feature_panel, space_panels
+from pancreas_ssl.figures.fields_of_view import geometry
 from pancreas_ssl.figures.lines import line_chart
-from pancreas_ssl.figures.maps import map_panel, region_panel
-from pancreas_ssl.figures.memory import memory_chart
-from pancreas_ssl.figures.restoration import box_panel, corruption_grid, restoration_panel
-from pancreas_ssl.figures.sampling import sampling_panel
+from pancreas_ssl.figures.map_panels import map_panel, region_panel
+from pancreas_ssl.figures.measure_chart import measure_chart
+from pancreas_ssl.figures.memory_chart import memory_chart
+from pancreas_ssl.figures.restoration_panels import box_panel, corruption_grid, restoration_panel
+from pancreas_ssl.figures.sampled_voxels import sampling_panel
 from pancreas_ssl.figures.slices import orthogonal_planes, slice_panel, window_strip
 from pancreas_ssl.figures.source_sheet import source_sheet
 from pancreas_ssl.figures.terms import loss_terms
-from pancreas_ssl.figures.worth import measure_chart
 
 __all__ = [
     "Described",

@@ -1,15 +1,10 @@
 """Charts of many numbers: HU histograms of voxels, training curves of steps."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.style import BLACK, BLUE, GREY, drawing, marks, new_figure
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from pancreas_ssl.figures.described import DataFrame, Described, require_columns
+from pancreas_ssl.figures.style import BLACK, BLUE, GREY, drawing, new_figure, series_styles
 
 __all__ = ["hu_histograms", "training_curve"]
 
@@ -32,48 +27,33 @@ def hu_histograms(
     Raises:
         InputError: no group holds any value.
     """
-    import pandas as pd
-
     flat = {group: np.asarray(v, dtype=np.float64).ravel() for group, v in values.items()}
     if not any(v.size for v in flat.values()):
-        raise InputError(
-            "expected HU values of at least one group, all are empty; choose a region that exists"
-        )
+        raise InputError("expected HU values of at least one group, all are empty; choose a region that exists")
     edges = np.arange(limits[0], limits[1] + bin_width, bin_width)
     rows = []
     with drawing():
         figure = new_figure(8.6, 3.9)
         axis = figure.subplots()
-        for (group, v), mark in zip(flat.items(), marks(flat).values(), strict=True):
-            rows.append({"group": group, "voxels": v.size} | _spread(v, "HU"))
+        for (group, v), style in zip(flat.items(), series_styles(flat).values(), strict=True):
+            rows.append({"group": group, "voxels": v.size} | _spread(v))
             if v.size:
                 share = 100 * np.histogram(v, edges)[0] / v.size
-                axis.stairs(share, edges, color=mark.colour, linestyle=mark.line, linewidth=1.8)
+                axis.stairs(share, edges, color=style.colour, linestyle=style.line, linewidth=1.8)
                 middle = (edges[:-1] + edges[1:]) / 2
-                axis.plot(
-                    middle[::4],
-                    share[::4],
-                    linestyle="none",
-                    marker=mark.marker,
-                    markersize=4,
-                    color=mark.colour,
-                )
-                axis.plot(
-                    [], [], color=mark.colour, linestyle=mark.line, marker=mark.marker, markersize=4,
-                    label=f"{group} ({v.mean():.0f} ± {v.std():.0f} HU)",
-                )  # fmt: skip
+                look = style.options | {"markersize": 4}
+                axis.plot(middle[::4], share[::4], **(look | {"linestyle": "none"}))
+                axis.plot([], [], label=f"{group} ({v.mean():.0f} ± {v.std():.0f} HU)", **look)
         axis.set(xlabel="HU", ylabel=f"% of voxels per {bin_width:.0f} HU", xlim=limits, ylim=(0, None))
         axis.set_title(title)
         axis.grid(axis="y")
         figure.legend(loc="outside right upper")
     said = "; ".join(f"{r['group']} {r['mean HU']:.0f} ± {r['sd HU']:.0f}" for r in rows if r["voxels"])
     alt = f"{title or 'Histogram of HU'}: one step line per group. Mean and standard deviation in HU: {said}."
-    return Described(figure, alt, pd.DataFrame(rows), name)
+    return Described(figure, alt, rows, name)
 
 
-def training_curve(
-    history: "DataFrame", title: str = "Training", *, name: str = "training_curve"
-) -> Described:
+def training_curve(history: DataFrame, title: str = "Training", *, name: str = "training_curve") -> Described:
     """Loss per step (points, with a running median) and, where it was measured, Dice on held-out patients.
 
     Args:
@@ -82,20 +62,13 @@ def training_curve(
     Raises:
         InputError: no `step` or `loss` column, or no row.
     """
-    missing = {"step", "loss"} - set(history.columns)
-    if missing or history.empty:
-        raise InputError(
-            f"expected a history with rows and the columns step and loss, got {list(history.columns)} with "
-            f"{len(history)} rows; pass the history that `fit` returns"
-        )
+    require_columns(history, "step", "loss", remedy="pass the history that `fit` returns")
     dice = next((c for c in history.columns if "dice" in c.lower()), None)
     with drawing():
         figure = new_figure(8.6, 3.6)
         left, right = figure.subplots(1, 2)
         losses = history.dropna(subset=["loss"])
-        left.plot(
-            losses["step"], losses["loss"], ".", color=GREY, markersize=3, alpha=0.5, label="each logged step"
-        )
+        left.plot(losses["step"], losses["loss"], ".", color=GREY, markersize=3, alpha=0.5, label="each logged step")
         smooth = losses["loss"].rolling(max(len(losses) // 15, 1), center=True, min_periods=1).median()
         left.plot(losses["step"], smooth, color=BLACK, linewidth=2, label="running median")
         left.set(xlabel="step", ylabel="loss", title=title)
@@ -107,32 +80,19 @@ def training_curve(
         right.grid(axis="y")
         if measured.empty:
             right.text(0.5, 0.5, "not measured", transform=right.transAxes, ha="center", color=GREY)
-    first, last = (
-        losses["loss"].iloc[: max(len(losses) // 10, 1)],
-        losses["loss"].iloc[-max(len(losses) // 10, 1) :],
-    )
+    tenth = max(len(losses) // 10, 1)
+    first, last = losses["loss"].iloc[:tenth].mean(), losses["loss"].iloc[-tenth:].mean()
     alt = (
-        f"{title}: the loss goes from {first.mean():.3f} (mean of the first tenth) to {last.mean():.3f} (last tenth) "
+        f"{title}: the loss goes from {first:.3f} (mean of the first tenth) to {last:.3f} (last tenth) "
         f"in {int(history['step'].max())} steps."
     )
-    if not measured.empty:
-        alt += f" Dice on held-out patients ends at {measured[dice].iloc[-1]:.3f}."
     keep = history.iloc[np.unique(np.linspace(0, len(history) - 1, 12).astype(int))]
     if not measured.empty:
-        import pandas as pd
-
-        keep = pd.concat([keep, measured]).drop_duplicates("step").sort_values("step")
+        alt += f" Dice on held-out patients ends at {measured[dice].iloc[-1]:.3f}."
+        keep = history[history["step"].isin([*keep["step"], *measured["step"]])].drop_duplicates("step")
     return Described(figure, alt, keep, name)
 
 
-def _spread(v: np.ndarray, unit: str) -> dict[str, float]:
-    if not v.size:
-        return {f"{what} {unit}": float("nan") for what in ("mean", "sd", "5 %", "median", "95 %")}
-    low, middle, high = np.percentile(v, [5, 50, 95])
-    return dict(
-        zip(
-            (f"{w} {unit}" for w in ("mean", "sd", "5 %", "median", "95 %")),
-            (v.mean(), v.std(), low, middle, high),
-            strict=True,
-        )
-    )
+def _spread(v: np.ndarray) -> dict[str, float]:
+    numbers = (v.mean(), v.std(), *np.percentile(v, [5, 50, 95])) if v.size else [float("nan")] * 5
+    return dict(zip(("mean HU", "sd HU", "5 % HU", "median HU", "95 % HU"), numbers, strict=True))

@@ -30,10 +30,7 @@ def cover(patient: int = 1) -> Described:
         volumes[panel] = make_case(source, patient)[0]
         subtitles[panel] = source.title
     return source_sheet(
-        volumes,
-        subtitles=subtitles,
-        title="One network, trained on A alone, has to find them all",
-        name="cover",
+        volumes, subtitles=subtitles, title="One network, trained on A alone, has to find them all", name="cover"
     )
 
 

@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import InputError, require
+from pancreas_ssl.figures.style import drawing
 from pancreas_ssl.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
+else:
+    DataFrame = Any  # pandas is loaded with the first table
 
-__all__ = ["Described"]
+__all__ = ["Described", "require_columns"]
 
 _DOTS_PER_INCH = 144  # drawn at twice the size at which it is shown: sharp on a dense screen
 _SHOWN_PER_INCH = 84
@@ -28,8 +31,8 @@ class Described:
 
     Args:
         figure: the matplotlib figure.
-        alt: what the figure shows, in one to four sentences, for whoever does not see it.
-        table: the numbers behind the figure.
+        alt: what the figure shows, in one to four sentences, for readers who cannot see it.
+        table: the numbers behind the figure; rows become a DataFrame.
         name: letters, digits, `-` and `_`; the stem of the files it is saved under.
 
     Raises:
@@ -45,29 +48,25 @@ class Described:
 
     figure: "Figure"
     alt: str
-    table: "DataFrame"
+    table: DataFrame | list[dict[str, Any]]
     name: str
     _png: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self):
-        if len(self.alt.strip()) < 20:
-            raise InputError(
-                f"expected a description of the figure {self.name!r} in words, got {self.alt!r}; write one"
-            )
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
-            raise InputError(
-                f"expected a name of letters, digits, - and _, got {self.name!r}; rename the figure"
-            )
+        import pandas as pd
+
+        described = len(self.alt.strip()) >= 20
+        require(described, f"a description of the figure {self.name!r} in words", repr(self.alt), "write one")
+        legal = re.fullmatch(r"[A-Za-z0-9_-]+", self.name) is not None
+        require(legal, "a name of letters, digits, - and _", repr(self.name), "rename the figure")
+        if isinstance(self.table, list):
+            self.table = pd.DataFrame(self.table)
         if self.table is None or self.table.empty:
-            raise InputError(
-                f"the figure {self.name!r} has no rows in its table; give the numbers that it draws"
-            )
+            raise InputError(f"the figure {self.name!r} has no rows in its table; give the numbers that it draws")
 
     def png(self) -> bytes:
         """The picture as PNG (drawn once)."""
         if self._png is None:
-            from pancreas_ssl.figures.style import drawing
-
             buffer = io.BytesIO()
             with drawing():
                 self.figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
@@ -120,6 +119,13 @@ class Described:
 
     def _ipython_display_(self) -> None:
         self.show()
+
+
+def require_columns(table: DataFrame, *columns: str, remedy: str = "pass a table of that kind") -> None:
+    """Complain (`InputError`) about a table without rows or without one of these columns."""
+    fine = not table.empty and set(columns) <= set(table.columns)
+    got = f"{list(table.columns)} with {len(table)} rows"
+    require(fine, f"rows with the columns {', '.join(columns)}", got, remedy)
 
 
 def _short(value: float) -> str:

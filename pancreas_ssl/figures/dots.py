@@ -1,34 +1,28 @@
 """Charts of patients: a dot for each, and differences with their intervals."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from pancreas_ssl.errors import InputError
-from pancreas_ssl.figures.described import Described
+from pancreas_ssl.figures.described import DataFrame, Described, require_columns
 from pancreas_ssl.figures.style import (
     BLACK,
     BLUE,
     GREY,
     ORANGE,
     VERMILLION,
-    Mark,
+    SeriesStyle,
     drawing,
     legend_below,
-    marks,
     new_figure,
+    series_styles,
 )
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 __all__ = ["dice_dots", "interval_chart"]
 
-_PAIR = (Mark(BLUE, "solid", "o"), Mark(ORANGE, (0, (4, 1.6)), "D"))
+_PAIR = (SeriesStyle(BLUE, "solid", "o"), SeriesStyle(ORANGE, (0, (4, 1.6)), "D"))
 
 
 def dice_dots(
-    rows: "DataFrame",
+    rows: DataFrame,
     title: str = "",
     *,
     by: str = "source",
@@ -38,27 +32,21 @@ def dice_dots(
     seed: int = 0,
     name: str = "dice_dots",
 ) -> Described:
-    """A dot for each patient, and per group the mean with its 95 % bootstrap interval (patients drawn anew).
+    """A dot for each patient, and per group the mean with its 95 % bootstrap interval (over patients).
 
     Args:
         rows: one row per patient, with the columns `by` and `value` (0 to 1) and, if named, `compare`.
-        compare: a column whose values (two models, say) are drawn next to each other within a group.
+        compare: a column whose values (two models, say) are drawn side by side within a group.
         failure: a dashed line; patients below it are drawn as crosses and counted in the table. None: no line.
         seed: of the bootstrap and of the dots' sideways scatter.
 
     Raises:
         InputError: a column is missing or there is no row.
     """
-    import pandas as pd
-
-    needed = [by, value] + ([compare] if compare else [])
-    if rows.empty or set(needed) - set(rows.columns):
-        raise InputError(
-            f"expected rows with the columns {', '.join(needed)}, got {list(rows.columns)} with {len(rows)} rows"
-        )
+    require_columns(rows, by, value, *([compare] if compare else []))
     rng = np.random.default_rng(seed)
     groups, series = list(dict.fromkeys(rows[by])), list(dict.fromkeys(rows[compare])) if compare else [""]
-    looks = dict(zip(series, _PAIR, strict=False)) | marks(series[len(_PAIR) :]) if compare else marks(groups)
+    looks = dict(zip(series, _PAIR, strict=False)) | series_styles(series[len(_PAIR) :] if compare else groups)
     table = []
     with drawing():
         figure = new_figure(float(np.clip(1.3 * len(groups) * len(series) ** 0.5 + 2.2, 5, 11)), 4.2)
@@ -69,7 +57,7 @@ def dice_dots(
                 if compare:
                     part = part[part[compare] == one]
                 v = part[value].dropna().to_numpy(dtype=float)
-                mark = looks[one if compare else group]
+                style = looks[one if compare else group]
                 x = g + (s - (len(series) - 1) / 2) * 0.36
                 failed = v < failure if failure is not None else np.zeros(v.size, bool)
                 row = {by: group} | ({compare: one} if compare else {}) | {"patients": v.size}
@@ -78,27 +66,18 @@ def dice_dots(
                     row |= {f"mean {value}": v.mean(), "95 % from": low, "95 % to": high}
                     row |= {"median": float(np.median(v)), "lowest": v.min(), "highest": v.max()}
                     spread = x - 0.05 + rng.uniform(-0.08, 0.08, v.size)
-                    axis.plot(
-                        spread[~failed], v[~failed], mark.marker, color=mark.colour, markersize=5, alpha=0.6
-                    )
-                    axis.plot(
-                        spread[failed], v[failed], "x", color=mark.colour, markersize=7, markeredgewidth=2
-                    )
-                    axis.errorbar(
-                        x + 0.12, v.mean(), yerr=[[v.mean() - low], [high - v.mean()]], fmt=mark.marker,
-                        color=mark.colour, markersize=8, markeredgecolor="black", capsize=4, linewidth=2,
-                    )  # fmt: skip
+                    axis.plot(spread[~failed], v[~failed], style.marker, color=style.colour, markersize=5, alpha=0.6)
+                    axis.plot(spread[failed], v[failed], "x", color=style.colour, markersize=7, markeredgewidth=2)
+                    look = {"color": style.colour, "markersize": 8, "markeredgecolor": BLACK, "linewidth": 2}
+                    bars = [[v.mean() - low], [high - v.mean()]]
+                    axis.errorbar(x + 0.12, v.mean(), yerr=bars, fmt=style.marker, capsize=4, **look)
                 if failure is not None:
                     row[f"below {failure:g}"] = int(failed.sum())
                 table.append(row)
         if failure is not None:
             axis.axhline(failure, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
-            axis.text(
-                -0.53, failure, f"below {failure:g}: a failure (x)", fontsize=8, color=GREY, va="bottom"
-            )
-        axis.set(
-            ylim=(-0.02, 1.02), ylabel=value.replace("_", " ").capitalize(), xlim=(-0.55, len(groups) - 0.45)
-        )
+            axis.text(-0.53, failure, f"below {failure:g}: a failure (x)", fontsize=8, color=GREY, va="bottom")
+        axis.set(ylim=(-0.02, 1.02), ylabel=value.replace("_", " ").capitalize(), xlim=(-0.55, len(groups) - 0.45))
         axis.set_xticks(range(len(groups)), [str(g) for g in groups])
         axis.set_xlabel(by.replace("_", " "))
         axis.set_title(title)
@@ -106,14 +85,14 @@ def dice_dots(
         if compare:
             for one in series:
                 axis.plot([], [], looks[one].marker, color=looks[one].colour, label=str(one), markersize=6)
-            legend_below(figure, series)
+            legend_below(figure)
     said = "; ".join(_sentence(row, by, compare, value, failure) for row in table)
     alt = f"{title or value}: a dot per patient, the mean with its 95 % interval beside the dots. {said}."
-    return Described(figure, alt, pd.DataFrame(table), name)
+    return Described(figure, alt, table, name)
 
 
 def interval_chart(
-    table: "DataFrame",
+    table: DataFrame,
     title: str = "",
     *,
     what: str = "comparison",
@@ -124,9 +103,7 @@ def interval_chart(
     name: str = "intervals",
 ) -> Described:
     """Differences with their intervals as horizontal bars around a line at zero, one row per comparison."""
-    needed = [what, middle, low, high]
-    if table.empty or set(needed) - set(table.columns):
-        raise InputError(f"expected rows with the columns {', '.join(needed)}, got {list(table.columns)}")
+    require_columns(table, what, middle, low, high)
     with drawing():
         figure = new_figure(7.8, 0.5 * len(table) + 1.4)
         axis = figure.subplots()
@@ -134,20 +111,13 @@ def interval_chart(
             away = row[low] > 0 or row[high] < 0
             colour = (BLUE if row[middle] > 0 else VERMILLION) if away else GREY
             axis.plot([row[low], row[high]], [y, y], color=colour, linewidth=3, solid_capstyle="butt")
-            axis.plot(
-                row[middle], y, "D" if away else "o", color=colour, markersize=7, markeredgecolor="black"
-            )
+            axis.plot(row[middle], y, "D" if away else "o", color=colour, markersize=7, markeredgecolor="black")
         axis.axvline(0, color=BLACK, linewidth=1)
         axis.set_yticks(range(len(table)), [str(w) for w in table[what]])
-        axis.set(
-            xlabel=f"difference in {unit} (95 % interval; diamond: zero is outside)",
-            ylim=(len(table) - 0.5, -0.5),
-        )
-        axis.set_title(title)
+        said = f"difference in {unit} (95 % interval; diamond: zero is outside)"
+        axis.set(xlabel=said, ylim=(len(table) - 0.5, -0.5), title=title)
         axis.grid(axis="x")
-    said = "; ".join(
-        f"{r[what]} {r[middle]:+.3f} ({r[low]:+.3f} to {r[high]:+.3f})" for _, r in table.iterrows()
-    )
+    said = "; ".join(f"{r[what]} {r[middle]:+.3f} ({r[low]:+.3f} to {r[high]:+.3f})" for _, r in table.iterrows())
     return Described(figure, f"{title or 'Differences'} in {unit}, with 95 % intervals: {said}.", table, name)
 
 

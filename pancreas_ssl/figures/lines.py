@@ -1,19 +1,13 @@
 """Lines: several series of one number over another, each with a colour, a line style and a marker of its own."""
 
-from typing import TYPE_CHECKING
-
-from pancreas_ssl.errors import InputError
-from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.style import GREY, drawing, legend_below, marks, new_figure
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from pancreas_ssl.figures.described import DataFrame, Described, require_columns
+from pancreas_ssl.figures.style import GREY, drawing, legend_below, new_figure, series_styles
 
 __all__ = ["line_chart"]
 
 
 def line_chart(
-    table: "DataFrame",
+    table: DataFrame,
     x: str,
     y: str,
     *,
@@ -43,16 +37,12 @@ def line_chart(
         >>> line_chart(pd.DataFrame({"t": [0, 1], "loss": [2.0, 1.0]}), "t", "loss", title="A loss").name
         'lines'
     """
-    needed = [column for column in (x, y, by, panels, *(interval or ())) if column]
-    if table.empty or set(needed) - set(table.columns):
-        raise InputError(
-            f"expected rows with the columns {', '.join(needed)}, got {list(table.columns)} with {len(table)} rows"
-        )
+    require_columns(table, *(column for column in (x, y, by, panels, *(interval or ())) if column))
     groups = list(dict.fromkeys(table[panels])) if panels else [""]
     series = list(dict.fromkeys(table[by])) if by else [y]
-    looks, ends = marks(series, highlight), []
+    looks, ends = series_styles(series, highlight), []
     with drawing():
-        figure = new_figure(max(5.2, 3.1 * len(groups) + 0.6), 3.8)
+        figure = new_figure(max(5.2, 3.1 * len(groups) + 0.6), 3.8, title)
         axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
         for axis, group in zip(axes, groups, strict=True):
             part = table[table[panels] == group] if panels else table
@@ -62,13 +52,10 @@ def line_chart(
                 line = (part[part[by] == one] if by else part).dropna(subset=[x, y])
                 if line.empty:
                     continue
-                mark = looks[one]
-                axis.plot(
-                    line[x], line[y], color=mark.colour, linestyle=mark.line, marker=mark.marker, markersize=4,
-                    markevery=max(1, len(line) // 8), linewidth=1.8,
-                )  # fmt: skip
+                every = max(1, len(line) // 8)
+                axis.plot(line[x], line[y], markersize=4, markevery=every, linewidth=1.8, **looks[one].options)
                 if interval:
-                    axis.vlines(line[x], *(line[end] for end in interval), color=mark.colour, linewidth=1.2)
+                    axis.vlines(line[x], *(line[end] for end in interval), color=looks[one].colour, linewidth=1.2)
                 where = f" ({group})" if panels else ""
                 ends.append(f"{one}{where} from {line[y].iloc[0]:.3g} to {line[y].iloc[-1]:.3g}")
             axis.set(xlabel=x, title=str(group))
@@ -78,12 +65,7 @@ def line_chart(
         axes[0].set_ylabel(y)
         if by:
             for one in series:
-                mark = looks[one]
-                axes[0].plot(
-                    [], [], color=mark.colour, linestyle=mark.line, marker=mark.marker, label=str(one)
-                )
-            legend_below(figure, series)
-        if title:
-            figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+                axes[0].plot([], [], label=str(one), **looks[one].options)
+            legend_below(figure)
     alt = f"{title or y}: {y} over {x}. From first to last point: {'; '.join(ends)}."
     return Described(figure, alt, table.reset_index(drop=True), name)

@@ -6,26 +6,32 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import require
 
 __all__ = [
     "PLANES",
+    "WINDOW",
     "Plane",
     "Scene",
+    "as_volume",
     "best_index",
     "box_around",
+    "page_places",
+    "page_size",
     "plane_axis",
     "scene",
+    "to_hu",
     "to_page",
     "zoomed",
 ]
+
+WINDOW = (-150.0, 250.0)  # HU; soft tissue, the window that the networks see
 
 
 @dataclass(frozen=True)
 class Plane:
     """One way of cutting: the axis that is cut and the letters at the picture's edges."""
 
-    name: str
     axis: int  # the array axis that the plane is perpendicular to
     left: str
     right: str
@@ -35,9 +41,9 @@ class Plane:
 
 # The patient's right is on the left of the page; sagittal planes look from the patient's left, front on the left.
 PLANES = {
-    "axial": Plane("axial", 2, "R", "L", "A", "P"),
-    "coronal": Plane("coronal", 1, "R", "L", "S", "I"),
-    "sagittal": Plane("sagittal", 0, "A", "P", "S", "I"),
+    "axial": Plane(2, "R", "L", "A", "P"),
+    "coronal": Plane(1, "R", "L", "S", "I"),
+    "sagittal": Plane(0, "A", "P", "S", "I"),
 }
 
 
@@ -54,30 +60,34 @@ class Scene:
     prediction: Shaped[np.ndarray, "X Y Z"] | None
     affine: Float[np.ndarray, "4 4"]
 
+    @property
+    def masks(self) -> dict[str, Shaped[np.ndarray, "X Y Z"]]:
+        """Label and prediction by name, where they exist."""
+        named = {"label": self.label, "prediction": self.prediction}
+        return {what: mask for what, mask in named.items() if mask is not None}
+
+    @property
+    def ml(self) -> float:
+        """Volume of a voxel in mL."""
+        return float(np.prod(self.spacing)) / 1000
+
 
 def scene(volume: Any, label: Any = None, prediction: Any = None, spacing=None) -> Scene:
     """Gather what is to be drawn from an array, a `Volume`, a phantom's `Scan` or a `Prepared` case.
 
     Args:
         volume: (X, Y, Z) array in HU with axes RAS+ (then `spacing` in mm is needed, default 1 mm), or an object with
-            `array` or `image` and `affine`. A prepared image, scaled to [-1, 1], is put back to HU by its `window`.
+            `array` or `image` and `affine`. A prepared image, scaled to [-1, 1], is converted to HU by its `window`.
         label: boolean-like (X, Y, Z), or an object with `array`; default: the `label` that `volume` carries, if any.
         prediction: the same for a predicted mask.
 
     Raises:
         InputError: not three axes, or a mask of another shape.
     """
-    hu = np.asarray(_array(volume))
-    window = getattr(volume, "window", None)
-    if hu.ndim == 4 and hu.shape[0] == 1:
-        hu = hu[0]
-    if hu.ndim != 3:
-        raise InputError(
-            f"expected a volume with three axes (X, Y, Z), got shape {hu.shape}; pass one volume"
-        )
+    hu, window = as_volume(_array(volume)), getattr(volume, "window", None)
+    require(hu.ndim == 3, "a volume with three axes (X, Y, Z)", f"shape {hu.shape}", "pass one volume")
     if window is not None:
-        low, high = window
-        hu = low + (hu.astype(np.float32) + 1) / 2 * (high - low)
+        hu = to_hu(hu, window)
     if label is None and hasattr(volume, "label"):
         label = volume.label
     affine = getattr(volume, "affine", None)
@@ -85,9 +95,19 @@ def scene(volume: Any, label: Any = None, prediction: Any = None, spacing=None) 
         affine = np.diag([*(spacing or (1.0, 1.0, 1.0)), 1.0])
     affine = np.asarray(affine, dtype=float)
     spacing = tuple(float(s) for s in (spacing or np.linalg.norm(affine[:3, :3], axis=0)))
-    return Scene(
-        hu, spacing, _mask(label, hu.shape, "label"), _mask(prediction, hu.shape, "prediction"), affine
-    )
+    return Scene(hu, spacing, _mask(label, hu.shape, "label"), _mask(prediction, hu.shape, "prediction"), affine)
+
+
+def as_volume(image: Any) -> Shaped[np.ndarray, "X Y Z"]:
+    """An array or tensor without the axis of its one channel."""
+    array = np.asarray(image)
+    return array[0] if array.ndim == 4 and len(array) == 1 else array
+
+
+def to_hu(image: Any, window: tuple[float, float]) -> Float[np.ndarray, "X Y Z"]:
+    """HU of an image that preprocessing has scaled from this window to [-1, 1]."""
+    low, high = window
+    return low + (as_volume(image).astype(np.float32) + 1) / 2 * (high - low)
 
 
 def zoomed(drawn: Scene, box: tuple[slice, slice, slice]) -> Scene:
@@ -99,14 +119,18 @@ def zoomed(drawn: Scene, box: tuple[slice, slice, slice]) -> Scene:
 
 
 def box_around(
-    mask: Shaped[np.ndarray, "X Y Z"], spacing, margin_mm: float = 30.0
+    mask: Shaped[np.ndarray, "X Y Z"], spacing, margin_mm: float = 30.0, plane: str | None = None
 ) -> tuple[slice, slice, slice]:
-    """Box of voxels around a mask with a margin in mm, inside the volume; the whole volume for an empty mask."""
-    from pancreas_ssl.evaluation.components import bounding_box
+    """Box of voxels around a mask with a margin in mm, inside the volume; the whole volume for an empty mask.
+
+    With a `plane` the box keeps all slices of that plane.
+    """
+    from pancreas_ssl.method.structure import bounding_box
 
     mask = np.asarray(mask) > 0
-    margin = int(np.ceil(margin_mm / min(spacing)))
-    return bounding_box(mask, margin=margin) or tuple(slice(0, size) for size in mask.shape)
+    whole = tuple(slice(0, size) for size in mask.shape)
+    box = bounding_box(mask, margin=int(np.ceil(margin_mm / min(spacing)))) or whole
+    return box if plane is None else tuple(whole[k] if k == plane_axis(plane) else box[k] for k in range(3))
 
 
 def _array(volume: Any):
@@ -119,20 +143,14 @@ def _array(volume: Any):
 def _mask(mask: Any, shape: tuple[int, ...], what: str):
     if mask is None:
         return None
-    mask = np.asarray(_array(mask))
-    if mask.ndim == 4 and mask.shape[0] == 1:
-        mask = mask[0]
-    if mask.shape != shape:
-        raise InputError(
-            f"expected a {what} of the image's shape {shape}, got {mask.shape}; resample it first"
-        )
+    mask = as_volume(_array(mask))
+    require(mask.shape == shape, f"a {what} of the image's shape {shape}", mask.shape, "resample it first")
     return mask > 0
 
 
 def plane_axis(plane: str) -> int:
     """The array axis that a plane is perpendicular to; an unknown plane is an `InputError`."""
-    if plane not in PLANES:
-        raise InputError(f"expected a plane among {', '.join(PLANES)}, got {plane!r}; choose one of them")
+    require(plane in PLANES, f"a plane among {', '.join(PLANES)}", repr(plane), "choose one of them")
     return PLANES[plane].axis
 
 
@@ -145,13 +163,9 @@ def to_page(array: Shaped[np.ndarray, "X Y Z"], plane: str, index: int) -> Shape
         np.float64(1.0)
     """
     axis = plane_axis(plane)
-    if not 0 <= index < array.shape[axis]:
-        raise InputError(
-            f"expected a {plane} slice from 0 to {array.shape[axis] - 1}, got {index}; choose one inside the volume"
-        )
-    cut = np.moveaxis(array, axis, 0)[
-        index
-    ]  # a view; `np.take` copies the whole volume where it is Fortran-ordered
+    last = array.shape[axis] - 1
+    require(0 <= index <= last, f"a {plane} slice from 0 to {last}", index, "choose one inside the volume")
+    cut = np.moveaxis(array, axis, 0)[index]  # a view; `np.take` copies the whole volume where it is Fortran-ordered
     return cut.T[::-1, ::-1]  # right (front, for sagittal) to the left, top up
 
 
@@ -162,3 +176,16 @@ def best_index(mask: Shaped[np.ndarray, "X Y Z"] | None, shape: tuple[int, ...],
         return shape[axis] // 2
     areas = mask.sum(axis=tuple(a for a in range(3) if a != axis))
     return int(np.argmax(areas))
+
+
+def page_size(drawn: Scene, plane: str) -> tuple[float, float]:
+    """Width and height of a plane in mm."""
+    across, up = (axis for axis in range(3) if axis != plane_axis(plane))
+    return drawn.hu.shape[across] * drawn.spacing[across], drawn.hu.shape[up] * drawn.spacing[up]
+
+
+def page_places(positions, drawn: Scene, box=(slice(None),) * 3) -> tuple[np.ndarray, np.ndarray]:
+    """Where voxels' centres lie on an axial page, in mm from its upper left corner; of the part inside `box`."""
+    stops = [part.indices(n)[1] for part, n in zip(box[:2], drawn.hu.shape[:2], strict=True)]
+    x, y = ((stops[k] - 0.5 - np.asarray(positions)[:, k]) * drawn.spacing[k] for k in (0, 1))
+    return x, y

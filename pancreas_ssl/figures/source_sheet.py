@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import require
 from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.planes import best_index, scene, to_page
-from pancreas_ssl.figures.slices import WINDOW, draw_slice
-from pancreas_ssl.figures.style import drawing, new_figure
+from pancreas_ssl.figures.page_drawing import draw_slice
+from pancreas_ssl.figures.planes import WINDOW, best_index, scene, to_page
+from pancreas_ssl.figures.style import drawing, grid, new_figure
 
 __all__ = ["source_sheet"]
 
@@ -37,10 +37,7 @@ def source_sheet(
     Raises:
         InputError: no volume, or a volume that is not three-dimensional.
     """
-    import pandas as pd
-
-    if not volumes:
-        raise InputError("expected at least one volume for the sheet, got none; pass {'A': scan, ...}")
+    require(bool(volumes), "at least one volume for the sheet", "none", "pass {'A': scan, ...}")
     scenes = {what: scene(volume, (labels or {}).get(what)) for what, volume in volumes.items()}
     cuts = {what: best_index(drawn.label, drawn.hu.shape, "axial") for what, drawn in scenes.items()}
     bodies = {what: _body(drawn, cuts[what]) for what, drawn in scenes.items()}
@@ -51,11 +48,9 @@ def source_sheet(
     rows = []
     with drawing():
         each = 12.4 / max(columns, 3)
-        figure = new_figure(each * columns, lines * (each * high / wide + 0.55) + (0.6 if title else 0.3))
-        panels = figure.subplots(lines, columns, squeeze=False).ravel()
-        for axis in panels[len(scenes) :]:
-            axis.set_visible(False)
-        for axis, (what, drawn) in zip(panels, scenes.items(), strict=False):
+        figure = new_figure(each * columns, lines * (each * high / wide + 0.55) + (0.6 if title else 0.3), title)
+        panels = grid(figure, len(scenes), columns)
+        for axis, (what, drawn) in zip(panels, scenes.items(), strict=True):
             at = cuts[what]
             draw_slice(axis, drawn, "axial", at, window, bar=False)
             left, right, top, bottom = bodies[what]
@@ -69,18 +64,15 @@ def source_sheet(
             heading = "\n".join(fill(text, 34) for text in (what, second) if text)
             axis.set_title(heading, fontsize=9)
             rows.append(_row(what, second, drawn, at))
-        figure.supxlabel(
-            f"window {window[0]:.0f} to {window[1]:.0f} HU; outline: the label of the pancreas", fontsize=8
-        )
-        if title:
-            figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        said = f"window {window[0]:.0f} to {window[1]:.0f} HU; outline: the label of the pancreas"
+        figure.supxlabel(said, fontsize=8)
     said = ", ".join(f"{r['source']} {r['pancreas, mean HU']:.0f}" for r in rows)
     alt = (
         f"{title or 'Sources side by side'}: one axial slice per source through the largest area of the pancreas "
         f"(outlined), {len(scenes)} panels on one scale, shown from {window[0]:.0f} to {window[1]:.0f} HU. "
         f"Mean HU of the pancreas: {said}."
     )
-    return Described(figure, alt, pd.DataFrame(rows), name)
+    return Described(figure, alt, rows, name)
 
 
 def _body(drawn, at: int) -> tuple[float, float, float, float]:
@@ -90,26 +82,20 @@ def _body(drawn, at: int) -> tuple[float, float, float, float]:
     for axis, step, least in ((0, drawn.spacing[0], 40), (1, drawn.spacing[1], 60)):
         other = drawn.spacing[1 - axis]
         there = np.flatnonzero(tissue.sum(axis=axis) * other > least)  # mm of tissue in a column, in a row
-        edges += (
-            [there[0] * step, (there[-1] + 1) * step] if there.size else [0.0, tissue.shape[1 - axis] * step]
-        )
+        edges += [there[0] * step, (there[-1] + 1) * step] if there.size else [0.0, tissue.shape[1 - axis] * step]
     return tuple(edges)
 
 
 def _row(what: str, second: str, drawn, at: int) -> dict[str, Any]:
-    inside = (
-        drawn.hu[drawn.label].astype(np.float64) if drawn.label is not None and drawn.label.any() else None
-    )
+    inside = drawn.hu[drawn.label].astype(np.float64) if drawn.label is not None and drawn.label.any() else None
     return {
         "source": what,
         "note": second,
         "slice": at,
         "slices": drawn.hu.shape[2],
         "spacing, mm": " x ".join(f"{s:.3g}" for s in drawn.spacing),
-        "field of view, mm": " x ".join(
-            f"{n * s:.0f}" for n, s in zip(drawn.hu.shape, drawn.spacing, strict=True)
-        ),
+        "field of view, mm": " x ".join(f"{n * s:.0f}" for n, s in zip(drawn.hu.shape, drawn.spacing, strict=True)),
         "pancreas, mean HU": inside.mean() if inside is not None else float("nan"),
         "pancreas, sd HU": inside.std() if inside is not None else float("nan"),
-        "pancreas, mL": inside.size * np.prod(drawn.spacing) / 1000 if inside is not None else float("nan"),
+        "pancreas, mL": inside.size * drawn.ml if inside is not None else float("nan"),
     }

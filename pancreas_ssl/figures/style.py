@@ -1,7 +1,8 @@
-"""One look for all figures: colours that colour-blind readers can tell apart, and a second mark beside each colour."""
+"""One look for all figures: colours that colour-blind readers can tell apart, each with a line style and a marker."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "BLACK",
@@ -10,6 +11,7 @@ __all__ = [
     "GREY",
     "HIGHLIGHT",
     "LABEL",
+    "MASKS",
     "ORANGE",
     "PREDICTION",
     "PURPLE",
@@ -17,10 +19,12 @@ __all__ = [
     "SKY",
     "VERMILLION",
     "YELLOW",
-    "Mark",
+    "SeriesStyle",
     "drawing",
+    "grid",
     "legend_below",
-    "marks",
+    "legend_handles",
+    "series_styles",
     "new_figure",
 ]
 
@@ -31,45 +35,51 @@ BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
 
 @dataclass(frozen=True)
-class Mark:
-    """How one series is drawn: a colour, and a line style and a marker for whoever does not see the colour."""
+class SeriesStyle:
+    """How one series is drawn: a colour, and a line style and a marker for readers who cannot see the colour."""
 
     colour: str
     line: str | tuple
     marker: str
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of matplotlib's `plot`."""
+        return {"color": self.colour, "linestyle": self.line, "marker": self.marker}
 
-LABEL = Mark(SKY, "solid", "o")
-PREDICTION = Mark(ORANGE, (0, (4, 1.6)), "D")
-HIGHLIGHT = Mark(ORANGE, "solid", "D")
+
+LABEL = SeriesStyle(SKY, "solid", "o")
+PREDICTION = SeriesStyle(ORANGE, (0, (4, 1.6)), "D")
+MASKS = {"label": LABEL, "prediction": PREDICTION}
+HIGHLIGHT = SeriesStyle(ORANGE, "solid", "D")
 
 # Regions around the pancreas, by their number (0 = outside the body is not drawn): inside blue, outside warm.
 REGIONS = {
-    1: ("core", Mark(BLUE, "solid", "o")),
-    2: ("rim_in", Mark(SKY, (0, (5, 1.5)), "s")),
-    3: ("rim_out", Mark(VERMILLION, (0, (4, 1.6)), "D")),
-    4: ("near", Mark(ORANGE, (0, (1, 1)), "^")),
-    5: ("far", Mark(GREY, (0, (6, 1, 2, 1)), "v")),
+    1: ("core", SeriesStyle(BLUE, "solid", "o")),
+    2: ("rim_in", SeriesStyle(SKY, (0, (5, 1.5)), "s")),
+    3: ("rim_out", SeriesStyle(VERMILLION, (0, (4, 1.6)), "D")),
+    4: ("near", SeriesStyle(ORANGE, (0, (1, 1)), "^")),
+    5: ("far", SeriesStyle(GREY, (0, (6, 1, 2, 1)), "v")),
 }
 
 _KNOWN = {
-    "A": Mark(BLACK, "solid", "o"),
-    "V": Mark(BLUE, (0, (5, 1.5)), "s"),
-    "W": Mark(GREEN, (0, (1, 1)), "^"),
-    "X": Mark(PURPLE, (0, (5, 1, 1, 1)), "v"),
-    "B": Mark(ORANGE, (0, (8, 2)), "D"),
-    "C": Mark(VERMILLION, (0, (3, 1, 1, 1, 1, 1)), "P"),
-    "D": Mark(SKY, (0, (2, 2)), "X"),
+    "A": SeriesStyle(BLACK, "solid", "o"),
+    "V": SeriesStyle(BLUE, (0, (5, 1.5)), "s"),
+    "W": SeriesStyle(GREEN, (0, (1, 1)), "^"),
+    "X": SeriesStyle(PURPLE, (0, (5, 1, 1, 1)), "v"),
+    "B": SeriesStyle(ORANGE, (0, (8, 2)), "D"),
+    "C": SeriesStyle(VERMILLION, (0, (3, 1, 1, 1, 1, 1)), "P"),
+    "D": SeriesStyle(SKY, (0, (2, 2)), "X"),
 }
 _OTHERS = [
-    Mark(VERMILLION, (0, (3, 1, 1, 1, 1, 1)), "P"),
-    Mark(GREY, (0, (6, 1, 2, 1)), "*"),
-    Mark(SKY, (0, (2, 2)), "X"),
-    Mark(ORANGE, (0, (8, 2)), "D"),
-    Mark(GREEN, (0, (1, 1)), "^"),
-    Mark(BLUE, (0, (5, 1.5)), "s"),
-    Mark(PURPLE, (0, (5, 1, 1, 1)), "v"),
-    Mark(BLACK, "solid", "o"),
+    SeriesStyle(VERMILLION, (0, (3, 1, 1, 1, 1, 1)), "P"),
+    SeriesStyle(GREY, (0, (6, 1, 2, 1)), "*"),
+    SeriesStyle(SKY, (0, (2, 2)), "X"),
+    SeriesStyle(ORANGE, (0, (8, 2)), "D"),
+    SeriesStyle(GREEN, (0, (1, 1)), "^"),
+    SeriesStyle(BLUE, (0, (5, 1.5)), "s"),
+    SeriesStyle(PURPLE, (0, (5, 1, 1, 1)), "v"),
+    SeriesStyle(BLACK, "solid", "o"),
 ]
 
 _SETTINGS = {
@@ -94,39 +104,65 @@ _SETTINGS = {
 
 @contextmanager
 def drawing():
-    """The project's matplotlib settings for the time of one picture; the reader's own stay untouched."""
+    """The project's matplotlib settings while one picture is drawn; the reader's own stay untouched."""
     import matplotlib
 
     with matplotlib.rc_context(_SETTINGS):
         yield
 
 
-def new_figure(width: float, height: float):
+def new_figure(width: float, height: float, title: str = ""):
     """A matplotlib figure of `width` x `height` inches that belongs to no window and needs no closing."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
 
 
-def legend_below(figure, names) -> None:
-    """The legend of these labelled series below the axes, in at most four columns, so that long names are not cut."""
-    inches = 0.085 * max(len(str(name)) for name in names) + 0.6  # of an entry with its mark
-    columns = max(1, min(4, len(names), int(figure.get_figwidth() / inches)))
-    figure.legend(loc="outside lower center", ncols=columns)
+def grid(figure, panels: int, columns: int):
+    """Axes of this many panels, row by row; the rest of the last row stays empty."""
+    axes = figure.subplots(-(-panels // columns), columns, squeeze=False).ravel()
+    for axis in axes[panels:]:
+        axis.set_visible(False)
+    return axes[:panels]
 
 
-def marks(names, highlight: str | None = None) -> dict[str, Mark]:
-    """A mark per name; a source of the phantom keeps the same one in every figure ("A" and "phantom/A" alike).
-    `highlight` gets the orange diamond that other charts give what they highlight."""
+def legend_handles(styles: dict[str, SeriesStyle], kind: str) -> list:
+    """One handle per name, for `legend_below`; `kind` is "line", "marker" or "patch"."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    make = {
+        "line": lambda style, **label: Line2D([], [], color=style.colour, linestyle=style.line, linewidth=2, **label),
+        "marker": lambda style, **label: Line2D([], [], **(style.options | {"linestyle": "none"}), **label),
+        "patch": lambda style, **label: Patch(facecolor=style.colour, **label),
+    }[kind]
+    return [make(style, label=str(name)) for name, style in styles.items()]
+
+
+def legend_below(figure, handles: list | None = None, columns: int = 7, **options) -> None:
+    """A legend below the axes: of these handles, or else of the labelled series, without cutting long names."""
+    if handles is None:
+        names = [str(line.get_label()) for axis in figure.axes for line in axis.get_legend_handles_labels()[0]]
+        inches = 0.085 * max(map(len, names)) + 0.6  # of an entry with its marker
+        columns = max(1, min(4, len(names), int(figure.get_figwidth() / inches)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles or names)), **options)
+
+
+def series_styles(names, highlight: str | None = None) -> dict[str, SeriesStyle]:
+    """A style per name; a source of the phantom keeps its own in every figure ("A" and "phantom/A" alike).
+    `highlight` gets the orange diamond of highlights in other charts."""
     chosen = {name: HIGHLIGHT for name in names if name == highlight}
     others = _OTHERS
-    if chosen:  # colours near to the highlight's come last, and its own not at all
-        others = [mark for mark in reversed(_OTHERS) if mark.colour != HIGHLIGHT.colour]
+    if chosen:  # colours close to the highlight's come last, and its own not at all
+        others = [style for style in reversed(_OTHERS) if style.colour != HIGHLIGHT.colour]
     for name in names:
         known = _KNOWN.get(str(name).split("/")[-1])
         if known is not None and known not in chosen.values() and name not in chosen:
             chosen[name] = known
-    rest = (mark for mark in others if mark not in chosen.values())
+    rest = (style for style in others if style not in chosen.values())
     for name in names:
         if name not in chosen:
             chosen[name] = next(rest, others[len(chosen) % len(others)])

@@ -1,9 +1,9 @@
 """The terms of a loss over the steps of a training."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.figures.described import Described
+from pancreas_ssl.figures.described import DataFrame, Described
 from pancreas_ssl.figures.style import (
     BLACK,
     BLUE,
@@ -13,33 +13,35 @@ from pancreas_ssl.figures.style import (
     PURPLE,
     SKY,
     VERMILLION,
-    Mark,
+    SeriesStyle,
     drawing,
     new_figure,
 )
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-__all__ = ["loss_terms", "term_marks"]
+__all__ = ["draw_terms", "loss_terms"]
 
 _KNOWN = {
-    "loss": Mark(BLACK, "solid", "o"),
-    "segmentation": Mark(BLUE, (0, (5, 1.5)), "s"),
-    "contrast": Mark(VERMILLION, (0, (4, 1.6)), "D"),
-    "restoration": Mark(GREEN, (0, (1, 1)), "^"),
+    "loss": SeriesStyle(BLACK, "solid", "o"),
+    "segmentation": SeriesStyle(BLUE, (0, (5, 1.5)), "s"),
+    "contrast": SeriesStyle(VERMILLION, (0, (4, 1.6)), "D"),
+    "restoration": SeriesStyle(GREEN, (0, (1, 1)), "^"),
 }
-_OTHERS = [Mark(c, (0, (6, 1, 2, 1)), "v") for c in (ORANGE, PURPLE, SKY, GREY)]
+_OTHERS = [SeriesStyle(c, (0, (6, 1, 2, 1)), "v") for c in (ORANGE, PURPLE, SKY, GREY)]
 LARGE = ("loss", "segmentation")
 
 
-def term_marks(names) -> dict[str, Mark]:
-    """A mark per term, the same in every picture."""
-    others = iter(_OTHERS)
-    return {name: _KNOWN.get(name) or next(others, _OTHERS[-1]) for name in names}
+def draw_terms(axis, steps: Sequence[float], terms: Mapping[str, Sequence[float]], most: int) -> None:
+    """A line over the steps for each term, with at most `most` markers; a term has the same style in every picture."""
+    others, every = iter(_OTHERS), max(1, len(steps) // most)
+    for one, values in terms.items():
+        style = _KNOWN.get(one) or next(others, _OTHERS[-1])
+        width = 2.4 if one == "loss" else 1.8
+        axis.plot(steps, values, label=one, markersize=4, markevery=every, linewidth=width, **style.options)
+    axis.set(xlabel="step")
+    axis.grid(axis="y", color="#DDDDDD")
 
 
-def loss_terms(history: "DataFrame", title: str = "Training", *, name: str = "loss_terms") -> Described:
+def loss_terms(history: DataFrame, title: str = "Training", *, name: str = "loss_terms") -> Described:
     """The loss and its segmentation term; beside them, on a scale of their own, the other terms, already weighted.
 
     Args:
@@ -62,24 +64,18 @@ def loss_terms(history: "DataFrame", title: str = "Training", *, name: str = "lo
             f"with {len(history)} rows; pass the history of a training with several terms"
         )
     table = history[["step", *columns]].fillna(0).rename(columns=lambda one: one.removeprefix("loss_"))
-    looks = term_marks(table.columns[1:])
-    groups = [[n for n in looks if n in LARGE], [n for n in looks if n not in LARGE]]
+    names = table.columns[1:]
+    panels = {
+        "Loss and segmentation": [one for one in names if one in LARGE],
+        "The other terms, weighted": [one for one in names if one not in LARGE],
+    }
     with drawing():
-        figure = new_figure(8.6, 3.8)
-        for axis, names, said in zip(
-            figure.subplots(1, 2), groups, ("Loss and segmentation", "The other terms, weighted"), strict=True
-        ):
-            for one in names:
-                axis.plot(
-                    table["step"], table[one], color=looks[one].colour, linestyle=looks[one].line, label=one,
-                    marker=looks[one].marker, markersize=4, markevery=max(1, len(table) // 10),
-                    linewidth=2.4 if one == "loss" else 1.8,
-                )  # fmt: skip
-            axis.set(xlabel="step", title=said, ylim=(0, None))
-            axis.grid(axis="y")
-            if names:
+        figure = new_figure(8.6, 3.8, title)
+        for axis, (said, shown) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+            draw_terms(axis, table["step"], table[shown], most=10)
+            axis.set(title=said, ylim=(0, None))
+            if shown:
                 axis.legend(loc="best")
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    ends = "; ".join(f"{one} from {table[one].iloc[0]:.3g} to {table[one].iloc[-1]:.3g}" for one in looks)
+    ends = "; ".join(f"{one} from {table[one].iloc[0]:.3g} to {table[one].iloc[-1]:.3g}" for one in names)
     alt = f"{title}: weighted terms of the loss over {len(table)} rows of the history: {ends}."
     return Described(figure, alt, table.reset_index(drop=True), name)

@@ -4,7 +4,7 @@ Teaching and research only, not for clinical use.
 """
 
 from pancreas_ssl.inference.paths import predict_path
-from pancreas_ssl.inference.predict import Prediction, entropy_bits, predict_volume
+from pancreas_ssl.inference.predict import Prediction, predict_volume
 from pancreas_ssl.inference.sliding import body_box, predict_prepared
 from pancreas_ssl.inference.tissue import is_tissue, without_fat
 from pancreas_ssl.inference.weights import Model, known_weights, load_weights, save_weights
@@ -13,7 +13,6 @@ __all__ = [
     "Model",
     "Prediction",
     "body_box",
-    "entropy_bits",
     "is_tissue",
     "known_weights",
     "load_weights",

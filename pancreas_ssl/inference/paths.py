@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from pancreas_ssl.data.dicom import has_dicom
-from pancreas_ssl.data.reading import read_image, write_on_original
+from pancreas_ssl.data.preflight import check_image
+from pancreas_ssl.data.reading import read_image, read_label, write_on_original
 from pancreas_ssl.devices import describe, resolve_device
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import atomic_path, make_folder
@@ -39,8 +41,8 @@ def predict_path(
     """Segment a scan or a folder of scans; masks are uint8 NIfTI (1 = pancreas) on each file's own grid.
 
     A folder may hold NIfTI files, DICOM series in sub-folders, and sub-folders with an `image.nii.gz`; they are
-    taken in the order of their names. Each gives `<case>.nii.gz` in `out`, and `predictions.csv` there is written
-    anew after every scan. Called again, it goes on where it stopped: a scan whose mask is there already is skipped,
+    taken in the order of their names. Each gives `<case>.nii.gz` in `out`, and `predictions.csv` there is rewritten
+    after every scan. Called again, it resumes where it stopped: a scan whose mask is there already is skipped,
     unless the table says that other weights or settings made it. A scan that fails is recorded with its reason and
     the others go on.
 
@@ -63,8 +65,6 @@ def predict_path(
     Example:
         >>> predict_path("scan.nii.gz", "mask.nii.gz", uncertainty="entropy.nii.gz")    # doctest: +SKIP
     """
-    import pandas as pd
-
     ct, out = Path(ct), Path(out)
     uncertainty = Path(uncertainty) if uncertainty is not None else None
     if not ct.exists():
@@ -109,9 +109,7 @@ def _check_places(ct: Path, out: Path, uncertainty: Path | None, many: bool) -> 
             make_folder(place)
             continue
         if not place.name.lower().endswith(NIFTI):
-            raise InputError(
-                f"expected an output file ending in .nii.gz or .nii, got {place}; add the ending"
-            )
+            raise InputError(f"expected an output file ending in .nii.gz or .nii, got {place}; add the ending")
         if place.is_dir():
             raise InputError(f"expected a file name for the output, {place} is a folder; name a file in it")
         make_folder(place.parent)
@@ -123,8 +121,6 @@ def _segment(
     case: str, scan: Path, mask: Path, entropy: Path | None, model: Model, options: dict[str, Any]
 ) -> dict[str, Any]:
     """One scan from file to files. The mask comes last: where it is, all is there."""
-    from pancreas_ssl.data.preflight import check_image
-
     start = time.perf_counter()
     volume = read_image(scan)
     check_image(volume)
@@ -176,9 +172,7 @@ def _skip(case: str, mask: Path, entropy: Path | None, made_by: str, before: dic
 
 
 def _volume_of(mask: Path) -> float | None:
-    """mL of a mask on disk; None where it cannot be read, so that it is made anew."""
-    from pancreas_ssl.data.reading import read_label
-
+    """mL of a mask on disk; None where it cannot be read, so that it is predicted again."""
     try:
         volume = read_label(mask)
     except InputError:
@@ -186,9 +180,7 @@ def _volume_of(mask: Path) -> float | None:
     return int(np.count_nonzero(volume.array)) * volume.voxel_ml
 
 
-def _row(
-    case: str, ml: float | None, seconds: float, status: str, message: str, mask: Path
-) -> dict[str, Any]:
+def _row(case: str, ml: float | None, seconds: float, status: str, message: str, mask: Path) -> dict[str, Any]:
     volume_ml = None if ml is None else round(ml, 3)
     numbers = {"volume_ml": volume_ml, "seconds": round(seconds, 2)}
     return {"case": case, **numbers, "status": status, "message": message, "mask": mask.name}
@@ -196,8 +188,6 @@ def _row(
 
 def _earlier(table: Path) -> dict[str, dict[str, Any]]:
     """Rows of an earlier run by case; none where there is no table or it is not one of ours."""
-    import pandas as pd
-
     if not table.is_file():
         return {}
     try:
@@ -211,7 +201,5 @@ def _earlier(table: Path) -> dict[str, dict[str, Any]]:
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    import pandas as pd
-
     with atomic_path(path) as temporary:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False)

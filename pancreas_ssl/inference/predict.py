@@ -5,16 +5,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
+from scipy import ndimage
 
 from pancreas_ssl.data.preprocessing import Prepared, prepare, to_volume_grid
 from pancreas_ssl.data.volume import Volume
-from pancreas_ssl.evaluation.components import bounding_box, largest_component
+from pancreas_ssl.evaluation.components import largest_component
 from pancreas_ssl.inference.sliding import predict_prepared
 from pancreas_ssl.inference.tissue import without_fat
 from pancreas_ssl.inference.weights import Model
+from pancreas_ssl.method.structure import bounding_box
+from pancreas_ssl.method.uncertainty import entropy
 
-__all__ = ["Prediction", "entropy_bits", "predict_volume"]
+__all__ = ["Prediction", "predict_volume"]
 
 PANCREAS = 1  # the class; 0 is background, further classes are other organs
 
@@ -47,21 +50,7 @@ class Prediction:
     @cached_property
     def entropy(self) -> Float32[np.ndarray, "X Y Z"]:
         """Entropy of pancreas against the rest in bits, 0 (certain) to 1 (a coin), on the volume's grid."""
-        entropy = entropy_bits(self.probabilities[PANCREAS])
-        return to_volume_grid(entropy, self.prepared, self.volume)
-
-
-def entropy_bits(probability: Float[np.ndarray, "*sizes"]) -> Float32[np.ndarray, "*sizes"]:
-    r"""Binary entropy H(p) = -p log2 p - (1 - p) log2 (1 - p), with H(0) = H(1) = 0.
-
-    Example:
-        >>> entropy_bits(np.array([0.0, 0.5, 1.0])).tolist()
-        [0.0, 1.0, 0.0]
-    """
-    from scipy.special import entr
-
-    p = np.clip(np.asarray(probability, np.float32), 0, 1)
-    return ((entr(p) + entr(1 - p)) / np.float32(np.log(2))).astype(np.float32)
+        return to_volume_grid(entropy(self.probabilities[PANCREAS][None]), self.prepared, self.volume)
 
 
 def predict_volume(
@@ -109,9 +98,7 @@ def _mask(
     if not (lead > 0).any():
         return out
     if largest:
-        # Chosen on the coarse grid, where it is quick; on the fine one interpolation may part thin bridges anew.
-        from scipy import ndimage
-
+        # Chosen on the coarse grid, where it is quick; on the fine one interpolation may break thin bridges again.
         kept = largest_component(lead > 0)
         around = ndimage.binary_dilation(kept, np.ones((3, 3, 3)))
         lead = np.where(around, lead, np.float32(-1.0))
@@ -121,9 +108,7 @@ def _mask(
     return out
 
 
-def _around(
-    mask: Bool[np.ndarray, "x y z"], prepared: Prepared, volume: Volume
-) -> tuple[slice, slice, slice]:
+def _around(mask: Bool[np.ndarray, "x y z"], prepared: Prepared, volume: Volume) -> tuple[slice, slice, slice]:
     """The box of the volume in which a voxel may have a neighbour in `mask`, which lies on the prepared grid."""
     ends = [(side.start - 1, side.stop) for side in bounding_box(mask)]
     link = np.linalg.inv(volume.affine) @ prepared.affine

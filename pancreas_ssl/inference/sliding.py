@@ -1,4 +1,4 @@
-"""From an image of any size to whatever a network says of it, window by window, in memory that can be told beforehand.
+"""A network applied to an image of any size, window by window, with memory that is known beforehand.
 
 The windows have the size of the training patches, overlap, and are blended with a Gaussian weight (MONAI's
 `sliding_window_inference`). Only one batch of windows is on the device at a time; the sums stay in main memory.
@@ -11,11 +11,13 @@ from itertools import chain, combinations
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
+from scipy import ndimage
 from torch import Tensor, nn
 
 from pancreas_ssl.devices import plan, resolve_device
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.inference.weights import Model
+from pancreas_ssl.method.structure import bounding_box
 
 __all__ = ["body_box", "predict_prepared", "slide"]
 
@@ -30,7 +32,7 @@ def predict_prepared(
     image: "Float[np.ndarray, '1 X Y Z'] | Float[Tensor, '1 X Y Z']",
     *,
     overlap: float = 0.5,
-    device: "str | torch.device" = "auto",
+    device: str | torch.device = "auto",
     precision: str = "auto",
     flips: Sequence[int] = (),
     crop: bool = True,
@@ -68,15 +70,11 @@ def predict_prepared(
     """
     image = torch.as_tensor(image)
     if image.ndim != 4 or image.shape[0] != 1 or not image.is_floating_point():
-        raise InputError(
-            f"expected a prepared image (1, X, Y, Z), got {tuple(image.shape)}; use prepare() first"
-        )
+        raise InputError(f"expected a prepared image (1, X, Y, Z), got {tuple(image.shape)}; use prepare() first")
     if not 0 <= overlap < 1:
         raise InputError(f"expected an overlap from 0 to below 1, got {overlap}; 0.5 is the default")
     if any(axis not in (0, 1, 2) for axis in flips):
-        raise InputError(
-            f"expected image axes among 0, 1, 2 as flips, got {tuple(flips)}; () mirrors nothing"
-        )
+        raise InputError(f"expected image axes among 0, 1, 2 as flips, got {tuple(flips)}; () mirrors nothing")
     box = body_box(image[0].numpy(force=True)) if crop else (slice(None),) * 3
     inside = image[(slice(None), *box)].detach()
     network, classes = model.network, int(model.network.config["n_classes"])
@@ -92,12 +90,7 @@ def predict_prepared(
     how = {"overlap": overlap, "device": device, "precision": precision, "batch": batch}
     for axes in views:
         seen = slide(
-            network,
-            lambda x: network(x).float().softmax(1),
-            background,
-            inside.flip(axes),
-            model.window_size,
-            **how,
+            network, lambda x: network(x).float().softmax(1), background, inside.flip(axes), model.window_size, **how
         )
         total += seen.flip(axes)[0]
     probabilities = np.zeros((classes, *image.shape[1:]), np.float32)
@@ -114,7 +107,7 @@ def slide(
     window: Sequence[int],
     *,
     overlap: float | Sequence[float] = 0.5,
-    device: "str | torch.device" = "auto",
+    device: str | torch.device = "auto",
     precision: str = "auto",
     batch: int = BATCH,
 ) -> Float[Tensor, "1 K x y z"]:
@@ -167,10 +160,6 @@ def body_box(image: Float[np.ndarray, "X Y Z"], margin: int = BODY_MARGIN) -> tu
     Whatever is above air is thinned by one voxel, so that sheets and wires fall away, and the largest connected part
     is boxed with `margin` voxels around it. An image without any body gives the whole image.
     """
-    from scipy import ndimage
-
-    from pancreas_ssl.evaluation.components import bounding_box
-
     solid = np.asarray(image) > AIR
     padded = np.pad(solid, 1, mode="edge")  # the scan's edge is no surface of the body
     thinned = ndimage.binary_erosion(padded, iterations=1)[1:-1, 1:-1, 1:-1]

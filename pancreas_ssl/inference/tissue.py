@@ -11,7 +11,7 @@ from jaxtyping import Bool, Shaped, UInt8
 
 from pancreas_ssl.data.preprocessing import Prepared, to_volume_grid
 from pancreas_ssl.data.volume import Volume
-from pancreas_ssl.evaluation.components import bounding_box
+from pancreas_ssl.method.structure import bounding_box
 
 __all__ = ["TISSUE_ABOVE", "is_tissue", "without_fat"]
 
@@ -34,7 +34,7 @@ def is_tissue(prepared: Prepared, above: float = TISSUE_ABOVE) -> Bool[np.ndarra
 def without_fat(
     mask: Shaped[np.ndarray, "X Y Z"], prepared: Prepared, volume: Volume, above: float = TISSUE_ABOVE
 ) -> UInt8[np.ndarray, "X Y Z"]:
-    """A mask on the scan's own grid without its fat, told from the scan as the network saw it.
+    """A mask on the scan's own grid without its fat, found in the scan as the network saw it.
 
     On the network's grid noise has been averaged; a threshold on a scan's thin voxels would leave a sponge. The rule
     comes after the largest component was chosen: fat that parts a lean organ in two takes neither part away.

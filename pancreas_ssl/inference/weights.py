@@ -1,7 +1,7 @@
 """Weights on disk: safetensors with a JSON header that says which network they belong to and how its input was made.
 
 The header makes a file of weights enough for a prediction: architecture, spacing, window and patch travel with it, and
-a digest of the tensors tells a damaged file from a whole one. Nothing is unpickled, so a file from elsewhere cannot
+a digest of the tensors detects a damaged file. Nothing is unpickled, so a file from elsewhere cannot
 run code.
 """
 
@@ -19,7 +19,7 @@ from pancreas_ssl import __version__
 from pancreas_ssl.devices import resolve_device
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
-from pancreas_ssl.network import SegmentationNetwork
+from pancreas_ssl.method.network import SegmentationNetwork
 
 __all__ = ["Model", "known_weights", "load_weights", "save_weights"]
 
@@ -35,7 +35,7 @@ class Model:
 
     spacing in mm (X, Y, Z); window in HU, shown as [-1, 1]; patch in voxels, the size of a sliding window; metadata
     as the file of weights has it (recipe, digest, version ...; empty for a network straight from training). parts are
-    weights that were trained beside the network, such as `contrast`: state dicts of `pancreas_ssl.contrast`.
+    weights that were trained beside the network, such as `contrast`: state dicts of `method.contrast.GlobalContrast`.
     """
 
     network: nn.Module
@@ -65,9 +65,7 @@ class Model:
 def _three(value: Any, kind: type, name: str) -> tuple:
     values = tuple(kind(v) for v in (value if hasattr(value, "__len__") else (value,) * 3))
     if len(values) != 3 or min(values) <= 0:
-        raise InputError(
-            f"expected one or three positive numbers as {name}, got {value}; correct the model's {name}"
-        )
+        raise InputError(f"expected one or three positive numbers as {name}, got {value}; correct the model's {name}")
     return values
 
 
@@ -136,7 +134,7 @@ def save_weights(
     return path
 
 
-def load_weights(name_or_path: str | Path = "baseline", device: "str | torch.device" = "cpu") -> Model:
+def load_weights(name_or_path: str | Path = "baseline", device: str | torch.device = "cpu") -> Model:
     """Read weights that come with the package (by name) or a file of `save_weights` (by path).
 
     The network is float32, in evaluation mode, on `device`.
@@ -190,9 +188,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             header = json.loads((handle.metadata() or {}).get(HEADER, "null"))
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, struct.error) as error:
-        raise _unusable(
-            path, "is no whole safetensors file (cut short, damaged or another format)"
-        ) from error
+        raise _unusable(path, "is no whole safetensors file (cut short, damaged or another format)") from error
     if not isinstance(header, dict):
         raise _other_architecture(path, "were not written by pancreas-ssl")
     return header, tensors

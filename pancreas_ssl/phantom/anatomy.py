@@ -5,25 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import require
 from pancreas_ssl.phantom import bowel, skeleton, solid_organs, trunk, upper_gut, vessels
 from pancreas_ssl.phantom.canvas import Canvas
 from pancreas_ssl.phantom.pancreas import build_pancreas, plan_pancreas
 from pancreas_ssl.phantom.tissues import Organ, Tissue
-from pancreas_ssl.phantom.traits import COURSES, Person, Traits, draw_person
+from pancreas_ssl.phantom.traits import COURSES, Traits, draw_person
 
 __all__ = ["COURSES", "Anatomy", "Grid", "Traits", "make_anatomy"]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A regular RAS grid around the world's origin; the default reaches from the lung bases to the pelvis.
-
-    Attributes:
-        shape: voxels along x (to the right), y (forward), z (up). spacing: mm.
+    """A regular RAS grid (spacing in mm) around the world's origin; the default reaches from lung bases to pelvis.
 
     Example:
-        >>> Grid((256, 208, 224), (1.5, 1.5, 1.5)).affine[0, 3]
+        >>> float(Grid((256, 208, 224), (1.5, 1.5, 1.5)).affine[0, 3])
         -191.25
     """
 
@@ -31,10 +28,9 @@ class Grid:
     spacing: tuple[float, float, float] = (3.0, 3.0, 3.0)
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or min(self.shape) < 1 or len(self.spacing) != 3 or min(self.spacing) <= 0:
-            raise InputError(
-                f"expected three voxel counts and three spacings in mm, got {self.shape} and {self.spacing}"
-            )
+        fine = len(self.shape) == 3 and min(self.shape) >= 1 and len(self.spacing) == 3 and min(self.spacing) > 0
+        got = f"{self.shape} and {self.spacing}"
+        require(fine, "three voxel counts and three spacings in mm, all above 0", got, "correct them")
 
     @property
     def affine(self) -> Float[np.ndarray, "4 4"]:
@@ -61,20 +57,16 @@ class Anatomy:
 
 
 def make_anatomy(seed: int, traits: Traits | None = None, grid: Grid | None = None) -> Anatomy:
-    """Build one patient.
+    """Build the patient of a seed from a population (`Traits()` if None), sampled on a grid (`Grid()` if None).
 
-    Args:
-        seed: the patient; the same seed, traits and grid give identical voxels, and the same seed and traits give the
-            same patient on every grid.
-        traits: the population, `Traits()` if None. grid: where to sample the patient, `Grid()` if None.
+    The same seed and traits give the same patient on every grid, and identical voxels on the same grid.
 
     Example:
         >>> anatomy = make_anatomy(7)
         >>> anatomy.tissue.shape, anatomy.tissue.dtype
         ((128, 104, 112), dtype('uint8'))
     """
-    if seed < 0:
-        raise InputError(f"expected a patient seed of 0 or more, got {seed}")
+    require(seed >= 0, "a patient seed of 0 or more", seed, "count from 0")
     traits, grid = traits or Traits(), grid or Grid()
     person = draw_person(int(seed), traits)
     canvas = Canvas(grid.shape, grid.spacing, person.pose, person.seed)
@@ -101,12 +93,8 @@ def make_anatomy(seed: int, traits: Traits | None = None, grid: Grid | None = No
     vessels.build_portal_system(canvas, person, plan)
     vessels.build_arteries(canvas, person, plan)
     trunk.build_table(canvas, person)
-    return Anatomy(canvas.tissue, canvas.organ, grid.affine, person.seed, _facts(canvas, person, grid))
-
-
-def _facts(canvas: Canvas, person: Person, grid: Grid) -> dict:
     pancreas = canvas.tissue[canvas.organ == Organ.PANCREAS]
-    return {
+    facts = {
         "pancreas_volume_ml": float(pancreas.size * np.prod(grid.spacing) / 1000),
         "pancreas_fat_fraction": float((pancreas == Tissue.PANCREAS_FAT).mean()) if pancreas.size else 0.0,
         "tail_course": person.course,
@@ -117,3 +105,4 @@ def _facts(canvas: Canvas, person: Person, grid: Grid) -> dict:
         "visceral_fat": person.visceral,
         **person.facts,
     }
+    return Anatomy(canvas.tissue, canvas.organ, grid.affine, person.seed, facts)

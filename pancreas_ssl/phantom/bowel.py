@@ -17,55 +17,21 @@ def build_colon(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     rng = person.stream("colon")
     wide = rng.uniform(0.75, 1.3)
     front, droop = 58 + 26 * person.visceral + rng.normal(0, 6), rng.normal(-22, 18)
-    right = np.array(
-        [[84, 0, -135], [98, -10, -100], [104, -24, -45], [98 + rng.normal(0, 5), -8, -18 + rng.normal(0, 8)]]
-    )
-    across = np.array(
-        [[72, front - 22, -16 + droop * 0.4], [14, front, droop], [-46, front - 4, droop * 0.8 + 4]]
-    )
-    left = np.array(
-        [
-            [-98, 4 + rng.normal(0, 9), 30 + rng.normal(0, 10)],
-            [-112, -24, 20],
-            [-108, -32, -40],
-            [-102, -16, -100],
-        ]
-    )
-    pelvis = np.array(
-        [
-            [-88, 10, -140],
-            [-48, 20, -165],
-            [-10 + rng.normal(0, 14), -6, -158],
-            [4, -58, -176],
-            [0, -66, -200],
-            [0, -60, -260],
-        ]
-    )
-    path = np.vstack([right, across, left, pelvis])
+    right = [[84, 0, -135], [98, -10, -100], [104, -24, -45], [98 + rng.normal(0, 5), -8, -18 + rng.normal(0, 8)]]
+    across = [[72, front - 22, -16 + droop * 0.4], [14, front, droop], [-46, front - 4, droop * 0.8 + 4]]
+    left = [[-98, 4 + rng.normal(0, 9), 30 + rng.normal(0, 10)], [-112, -24, 20], [-108, -32, -40], [-102, -16, -100]]
+    sigmoid = [[-88, 10, -140], [-48, 20, -165], [-10 + rng.normal(0, 14), -6, -158]]
+    rectum = [[4, -58, -176], [0, -66, -200], [0, -60, -260]]
+    path = np.array(right + across + left + sigmoid + rectum)
     radii = np.array([27, 25, 22, 20, 18, 16, 16, 17, 15, 14, 13.5, 14, 14, 15, 17, 17, 14]) * wide
     path = plan.settle(path, radii, overlap=rng.uniform(-6.0, 1.5))
-    curve, radius = _haustra(path, radii)
-    content = Tissue.FAECES if rng.uniform() < 0.75 else Tissue.BOWEL_CONTENT
+    curve, radius = resample(path, radii, 7.0)
+    radius = radius * (1 + 0.13 * np.sin(np.arange(len(curve)) * 7.0 * 2 * np.pi / 32))  # haustra, every 32 mm
+    tissues = Tissue.BOWEL_WALL, Tissue.FAECES if rng.uniform() < 0.75 else Tissue.BOWEL_CONTENT
     bubbles = rng.uniform(0.4, 1.2) if rng.uniform() < person.traits.loaded_colon else 1.8
     gas = front - 20 + rng.uniform(-4, 14) if rng.uniform() < 0.8 else None
-    paint_hollow(
-        canvas,
-        curve,
-        radius,
-        wall=rng.uniform(2.2, 3.2),
-        tissues=(Tissue.BOWEL_WALL, content),
-        organ=Organ.BOWEL,
-        ripple=1.6,
-        gas_above=gas,
-        faeces=bubbles,
-        step=7.0,
-    )
-
-
-def _haustra(path: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sample the colon every 7 mm and pinch it every 32 mm."""
-    curve, radius = resample(path, radii, 7.0)
-    return curve, radius * (1 + 0.13 * np.sin(np.arange(len(curve)) * 7.0 * 2 * np.pi / 32))
+    how = {"ripple": 1.6, "gas_above": gas, "faeces": bubbles, "step": 7.0}
+    paint_hollow(canvas, curve, radius, rng.uniform(2.2, 3.2), tissues, Organ.BOWEL, **how)
 
 
 def build_small_bowel(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
@@ -86,9 +52,7 @@ def build_small_bowel(canvas: Canvas, person: Person, plan: PancreasPlan) -> Non
             start = np.array([rng.uniform(-85, 85), rng.uniform(-20, 55 + deep), rng.uniform(-165, -25)])
         radius = rng.uniform(7, 13)
         points = plan.settle(_wander(rng, start, 6), radius, overlap=rng.uniform(-5.0, 2.0))
-        behind = np.where(
-            np.abs(points[:, 0]) < 84, -16 + radius, -34 + radius
-        )  # great vessels and kidneys lie there
+        behind = np.where(np.abs(points[:, 0]) < 84, -16 + radius, -34 + radius)  # great vessels and kidneys lie there
         points[:, 1] = np.maximum(points[:, 1], behind)
         points[:, 2] = np.minimum(points[:, 2], 44)
         draw = rng.uniform()
@@ -96,17 +60,8 @@ def build_small_bowel(canvas: Canvas, person: Person, plan: PancreasPlan) -> Non
         if contrast and draw < 0.6:
             content = Tissue.BOWEL_CONTRAST
         gas = start[1] + rng.uniform(-2, 6) if rng.uniform() < 0.12 else None
-        paint_hollow(
-            canvas,
-            points,
-            radius,
-            wall=rng.uniform(1.8, 3.4),
-            tissues=(Tissue.BOWEL_WALL, content),
-            organ=Organ.BOWEL,
-            ripple=0.9,
-            gas_above=gas,
-            step=9.0,
-        )
+        tissues, how = (Tissue.BOWEL_WALL, content), {"ripple": 0.9, "gas_above": gas, "step": 9.0}
+        paint_hollow(canvas, points, radius, rng.uniform(1.8, 3.4), tissues, Organ.BOWEL, **how)
 
 
 def _wander(rng: np.random.Generator, start: np.ndarray, number: int) -> np.ndarray:
@@ -126,27 +81,12 @@ def build_bladder(canvas: Canvas, person: Person) -> None:
     """The urinary bladder low in the pelvis, more or less full, with soft tissue of womb or prostate behind it."""
     rng = person.stream("bladder")
     size = rng.uniform(0.6, 1.15)
-    for centre, radii, tissue, organ in (
+    centres, radii = [(rng.normal(0, sd), 24, -206 + 14 * size) for sd in (4, 1)], np.array([42, 34, 32]) * size
+    for centre, axes, tissue, organ in (
         ((0, -14, -204), (26, 20, 20), Tissue.MUSCLE, Organ.BACKGROUND),
-        (
-            (rng.normal(0, 4), 24, -206 + 14 * size),
-            (42 * size, 34 * size, 32 * size),
-            Tissue.MUSCLE,
-            Organ.BLADDER,
-        ),
-        (
-            (rng.normal(0, 1), 24, -206 + 14 * size),
-            (42 * size - 3, 34 * size - 3, 32 * size - 3),
-            Tissue.BLADDER,
-            Organ.BLADDER,
-        ),
+        (centres[0], radii, Tissue.MUSCLE, Organ.BLADDER),
+        (centres[1], radii - 3, Tissue.BLADDER, Organ.BLADDER),
     ):
-        solid = canvas.ellipsoid(centre, radii)
-        if solid is not None:
-            free = canvas.organ[solid.box.slices] != Organ.BONE
-            canvas.paint(
-                solid.box,
-                (solid.sd < 0) & free & (canvas.fields["cavity"][solid.box.slices] < -2),
-                tissue,
-                organ,
-            )
+        solid = canvas.ellipsoid(centre, axes)
+        part = solid.box.slices
+        canvas.fill(solid, tissue, organ, (canvas.organ[part] != Organ.BONE) & (canvas.fields["cavity"][part] < -2))

@@ -1,4 +1,9 @@
-"""The canvas an anatomy is painted on: two maps on a grid, and tubes and ellipsoids evaluated in their own boxes."""
+"""The canvas an anatomy is painted on: two maps on a grid, and tubes and ellipsoids evaluated in their own boxes.
+
+A structure outside the grid has an empty box; painting it does nothing.
+"""
+
+from itertools import product
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -11,19 +16,11 @@ __all__ = ["Canvas"]
 
 
 class Canvas:
-    """The two maps being painted (tissue, organ), the grid they live on, the patient's pose and noise fields.
+    """The two maps being painted (tissue, organ), their grid (spacing in mm), the patient's pose and noise fields."""
 
-    Args:
-        shape: voxels along x, y, z. spacing: mm. pose: the patient's pose. seed: entropy for the noise fields.
-    """
-
-    def __init__(
-        self, shape: tuple[int, int, int], spacing: tuple[float, float, float], pose: Pose, seed: int
-    ):
+    def __init__(self, shape: tuple[int, int, int], spacing: tuple[float, float, float], pose: Pose, seed: int):
         self.shape, self.spacing, self.pose = tuple(shape), tuple(spacing), pose
-        self.axes = [
-            ((np.arange(n) - (n - 1) / 2) * h).astype(np.float32) for n, h in zip(shape, spacing, strict=True)
-        ]
+        self.axes = [((np.arange(n) - (n - 1) / 2) * h).astype(np.float32) for n, h in zip(shape, spacing, strict=True)]
         self.tissue = np.zeros(self.shape, np.uint8)
         self.organ = np.zeros(self.shape, np.uint8)
         self.noise = Noise(self.axes, seed)
@@ -36,21 +33,16 @@ class Canvas:
         stop = np.clip(np.floor((high - first) / self.spacing) + 1, 0, self.shape).astype(int)
         return start, np.maximum(start, stop)
 
-    def box(self, low: np.ndarray, high: np.ndarray) -> Box | None:
-        """The voxels between two world corners (mm); None where the grid holds none of them."""
+    def box(self, low: np.ndarray, high: np.ndarray) -> Box:
+        """The voxels between two world corners (mm); empty where the grid holds none of them."""
         start, stop = self._indices(np.asarray(low, float), np.asarray(high, float))
-        if (stop <= start).any():
-            return None
-        slices = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+        slices = tuple(map(slice, start.tolist(), stop.tolist()))
         x, y, z = (axis[s] for axis, s in zip(self.axes, slices, strict=True))
         return Box(slices, x[:, None, None], y[None, :, None], z[None, None, :])
 
-    def body_box(self, low: tuple[float, float, float], high: tuple[float, float, float]) -> Box | None:
+    def body_box(self, low: tuple[float, float, float], high: tuple[float, float, float]) -> Box:
         """The voxels around a box given in body mm."""
-        corners = np.array(
-            [[(low, high)[i][0], (low, high)[j][1], (low, high)[k][2]] for i, j, k in np.ndindex(2, 2, 2)]
-        )
-        world = self.pose.to_world(corners)
+        world = self.pose.to_world(np.array(list(product(*zip(low, high, strict=True)))))
         return self.box(world.min(0), world.max(0))
 
     def body(self, box: Box) -> list[Float32[np.ndarray, "X Y Z"]]:
@@ -66,7 +58,7 @@ class Canvas:
         margin: float = 3.0,
         step: float = 6.0,
         flatten: tuple[float, float, float] | None = None,
-    ) -> Solid | None:
+    ) -> Solid:
         """A tube along a smooth curve through body points (mm); exact up to `margin` mm outside, `FAR` beyond.
 
         `flatten` divides the cross-section's extent along world x, y, z (0.8: 25 % taller), the length is kept.
@@ -77,8 +69,6 @@ class Canvas:
         reach = (radius[:, None] + margin) / np.minimum(stretch, 1.0)
         low, high = curve - reach, curve + reach
         box = self.box(low.min(0), high.max(0))
-        if box is None:
-            return None
         starts, stops = self._indices(np.minimum(low[:-1], low[1:]), np.maximum(high[:-1], high[1:]))
         corner = np.array([s.start for s in box.slices])
         ends = (curve * stretch).astype(np.float32)
@@ -99,15 +89,13 @@ class Canvas:
         turn: tuple[float, float, float] = (0.0, 0.0, 0.0),
         power: float = 2.0,
         margin: float = 4.0,
-    ) -> Solid | None:
+    ) -> Solid:
         """A (super)ellipsoid: body centre and radii (mm), turned by degrees about x, y, z; approximate distance."""
         own = rotation(turn)
         radii = np.asarray(radii, float)
         extent = np.abs(self.pose.turn @ (self.pose.scale[:, None] * own)) @ (radii + margin)
         middle = self.pose.to_world(np.asarray(centre, float)[None])[0]
         box = self.box(middle - extent, middle + extent)
-        if box is None:
-            return None
         matrix, constant = self.pose.inverse()
         rows = own.T @ matrix
         offset = own.T @ (constant - np.asarray(centre, float))
@@ -118,20 +106,18 @@ class Canvas:
             root = np.sqrt(first)
             sd = root * (root - 1) / np.sqrt(second + np.float32(1e-12))
         else:
-            total = sum(
-                np.abs(v * np.float32(1 / r)) ** np.float32(power) for v, r in zip(local, radii, strict=True)
-            )
+            total = sum(np.abs(v * np.float32(1 / r)) ** np.float32(power) for v, r in zip(local, radii, strict=True))
             sd = (total ** np.float32(1 / power) - 1) * np.float32(radii.min() * 1.2)
         return Solid(box, sd * np.float32(self.pose.size))
 
-    def paint(
-        self,
-        box: Box,
-        where: Bool[np.ndarray, "X Y Z"],
-        tissue: Tissue,
-        organ: Organ | None = None,
-    ) -> None:
+    def paint(self, box: Box, where: Bool[np.ndarray, "X Y Z"], tissue: Tissue, organ: Organ | None = None) -> None:
         """Write a tissue, and an organ when one is named, where `where` is true inside the box."""
         self.tissue[box.slices][where] = tissue
         if organ is not None:
             self.organ[box.slices][where] = organ
+
+    def fill(
+        self, solid: Solid, tissue: Tissue, organ: Organ | None = None, where: Bool[np.ndarray, "X Y Z"] | bool = True
+    ) -> None:
+        """Paint the inside of a solid, where `where` is true."""
+        self.paint(solid.box, (solid.sd < 0) & where, tissue, organ)

@@ -1,14 +1,14 @@
 """One thing at a time: the same patient, seen by a scanner that differs from a source in a single respect.
 
-Between two sources everything differs at once. To see which difference costs what, take one respect after the other
-from the second source and leave the rest as it is in the first. Every part of the scanner draws from a stream of its
-own, so two such scans of one patient differ in that respect alone. Oral contrast and `patients` also change the
-anatomy (which loops are filled, how stout the patient is), by the same draws from another population.
+Two sources differ in everything at once. To see what each difference costs, take one respect at a time from the second
+source and leave the rest as in the first. Each part of the scanner draws from a stream of its own, so two such scans of
+one patient differ in that respect alone. Oral contrast and `patients` also change the anatomy (which loops are filled,
+how stout the patient is), by the same draws from another population.
 """
 
 from dataclasses import replace
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import require
 from pancreas_ssl.phantom.cohort import make_case
 from pancreas_ssl.phantom.profiles import find_source
 from pancreas_ssl.phantom.scanner import Scan
@@ -35,11 +35,8 @@ is one field of the population; `traits` alone is the rest of it."""
 def changed_source(base: str | Source, other: str | Source, *respects: str) -> Source:
     """`base` with the given respects taken from `other`; with none of them, `base` itself; with all, nearly `other`.
 
-    Args:
-        respects: keys of `RESPECTS`.
-
     Raises:
-        InputError: an unknown source or respect.
+        InputError: an unknown source, or a respect that is not among `RESPECTS`.
 
     Example:
         >>> mixed = changed_source("A", "W", "noise")
@@ -49,10 +46,7 @@ def changed_source(base: str | Source, other: str | Source, *respects: str) -> S
     base, other = find_source(base), find_source(other)
     fields, traits = {}, base.traits
     for respect in respects:
-        if respect not in RESPECTS:
-            raise InputError(
-                f"expected a respect out of {', '.join(RESPECTS)}, got {respect!r}; name one of these"
-            )
+        require(respect in RESPECTS, f"a respect out of {', '.join(RESPECTS)}", repr(respect), "name one of these")
         for name in RESPECTS[respect]:
             _, dot, one = name.partition(".")
             if dot:

@@ -1,20 +1,17 @@
 """The embedded cohort: patients of seven sources, each made from its name and number alone."""
 
-import hashlib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import require
 from pancreas_ssl.files import atomic_path
 from pancreas_ssl.phantom.anatomy import Anatomy, Grid, make_anatomy
 from pancreas_ssl.phantom.profiles import RANDOM, SOURCES, find_source, random_source
 from pancreas_ssl.phantom.scanner import Scan, scan
 from pancreas_ssl.phantom.sources import Source
 
-__all__ = ["PHANTOM_VERSION", "SOURCES", "make_case", "patient_seeds", "voxel_digest", "write_case"]
+__all__ = ["PHANTOM_VERSION", "SOURCES", "make_case", "patient_seeds", "write_case"]
 
 PHANTOM_VERSION = "phantom-1"
 """Changes whenever a voxel of the cohort does: sources and patients of one version stay as they are."""
@@ -22,19 +19,15 @@ PHANTOM_VERSION = "phantom-1"
 
 def patient_seeds(source: str, patient: int) -> tuple[int, int]:
     """Seeds of one patient, (anatomy, scan), from (version, source, patient): no two cohorts share a patient."""
-    if isinstance(patient, bool) or not isinstance(patient, int | np.integer) or patient < 0:
-        raise InputError(f"expected a patient number of 0 or more, got {patient!r}; count from 0")
+    fine = isinstance(patient, int | np.integer) and not isinstance(patient, bool) and patient >= 0
+    require(fine, "a patient number of 0 or more", repr(patient), "count from 0")
     words = [int.from_bytes(text.encode(), "little") for text in (PHANTOM_VERSION, source)]
     anatomy, scanner = np.random.SeedSequence([*words, int(patient)]).generate_state(2, np.uint64)
     return int(anatomy), int(scanner)
 
 
 def make_case(
-    source: str | Source,
-    patient: int,
-    grid: Grid | None = None,
-    *,
-    patient_of: str | Source | None = None,
+    source: str | Source, patient: int, grid: Grid | None = None, *, patient_of: str | Source | None = None
 ) -> tuple[Scan, Anatomy]:
     """One patient's scan and anatomy.
 
@@ -42,8 +35,8 @@ def make_case(
         source: who scans, a name among `SOURCES`, "R" for a scanner of this patient's own, or a `Source`.
         patient: number within the cohort.
         grid: of the anatomy; by default the source's.
-        patient_of: whose patient; by default the source's own. With another source's name the same
-            patient, with the same draws, is seen by this scanner: as notebook 01 shows it.
+        patient_of: whose patient; by default the source's own. With another source's name, its patient is seen by this
+            scanner, with the same draws.
 
     Raises:
         InputError: unknown source, or a patient number below 0.
@@ -64,54 +57,21 @@ def make_case(
 def write_case(source: str | Source, patient: int, folder: str | Path) -> dict[str, Path]:
     """Write a case as NIfTI: image.nii.gz (int16 HU), label.nii.gz (uint8, 1 = pancreas), organs.nii.gz (uint8).
 
-    Affine RAS, scanner coordinates in both forms. The same call gives the same voxels.
-
-    Returns:
-        paths by name: image, label, organs.
+    Affine RAS, scanner coordinates in both forms. The same call gives the same voxels. Returns the paths by name.
 
     Raises:
         InputError: unknown source, or the folder is a file. RunError: the disk is full.
     """
-    result, _ = make_case(source, patient)
-    arrays = {"image": result.image, "label": result.label, "organs": result.organ}
-    return {
-        name: _write_nifti(
-            array,
-            result.affine,
-            Path(folder) / f"{name}.nii.gz",
-            f"{PHANTOM_VERSION} {result.source} {patient}",
-        )
-        for name, array in arrays.items()
-    }
-
-
-def _write_nifti(array: Shaped[np.ndarray, "X Y Z"], affine, path: Path, note: str) -> Path:
     import nibabel as nib
 
-    image = nib.Nifti1Image(array, affine, dtype=array.dtype)
-    image.header.set_xyzt_units("mm")
-    image.header["descrip"] = note
-    image.set_sform(affine, code="scanner")
-    image.set_qform(affine, code="scanner")
-    with atomic_path(path) as temporary:
-        nib.save(image, temporary)
-    return path
-
-
-def voxel_digest(arrays: np.ndarray | Iterable[np.ndarray] | Mapping[str, np.ndarray]) -> str:
-    """sha256 (hex) over voxels with their shape and type, independent of file headers and compression.
-
-    Example:
-        >>> voxel_digest([np.zeros((2, 2, 2), np.uint8)])[:8]
-        '6c3c6fa4'
-    """
-    if isinstance(arrays, Mapping):
-        arrays = [arrays[key] for key in sorted(arrays)]
-    elif isinstance(arrays, np.ndarray):
-        arrays = [arrays]
-    digest = hashlib.sha256()
-    for array in arrays:
-        array = np.asarray(array)
-        digest.update(f"{array.dtype.newbyteorder('<').str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
-    return digest.hexdigest()
+    result, paths = make_case(source, patient)[0], {}
+    for name, array in (("image", result.image), ("label", result.label), ("organs", result.organ)):
+        image = nib.Nifti1Image(array, result.affine, dtype=array.dtype)
+        image.header.set_xyzt_units("mm")
+        image.header["descrip"] = f"{PHANTOM_VERSION} {result.source} {patient}"
+        image.set_sform(result.affine, code="scanner")
+        image.set_qform(result.affine, code="scanner")
+        paths[name] = Path(folder) / f"{name}.nii.gz"
+        with atomic_path(paths[name]) as temporary:
+            nib.save(image, temporary)
+    return paths

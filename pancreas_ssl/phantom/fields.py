@@ -1,6 +1,7 @@
 """Random fields of a CT: noise with its power spectrum, texture, streaks, and how thickness adds noise."""
 
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -14,24 +15,19 @@ __all__ = ["noise_field", "noise_spectrum", "streak_field", "texture_field", "th
 
 
 @lru_cache(maxsize=64)
-def noise_spectrum(
-    kernel: str, shape: tuple[int, int], spacing: tuple[float, float]
-) -> Float[np.ndarray, "X Yhalf"]:
+def noise_spectrum(kernel: str, shape: tuple[int, int], spacing: tuple[float, float]) -> Float[np.ndarray, "X Yhalf"]:
     """Noise power of filtered backprojection, sampled on a grid, unit variance.
 
     N(f) = sum over aliases of |f| MTF(f)^2, with f in 1/mm: the ramp filter squared over the angular sampling
     density leaves |f|, the kernel's MTF ends it (Riederer, Pelc and Chesler, Phys Med Biol 1978). Aliases are what
-    lies above the grid's Nyquist frequency and folds back; a floor of 2 % stands for the electronics.
-
-    Returns:
-        power on the half plane of `rfft2`; its mean over the full plane is 1.
+    lies above the grid's Nyquist frequency and folds back; a floor of 2 % stands for the electronics. The power is that
+    of the half plane of `rfft2`; its mean over the full plane is 1.
     """
     fx, fy = fft.fftfreq(shape[0], spacing[0]), fft.rfftfreq(shape[1], spacing[1])
     power = np.zeros((shape[0], len(fy)))
-    for i in range(-2, 3):
-        for j in range(-2, 3):
-            f = np.hypot(fx[:, None] + i / spacing[0], fy[None] + j / spacing[1])
-            power += f * modulation(kernel, f) ** 2
+    for i, j in product(range(-2, 3), repeat=2):
+        f = np.hypot(fx[:, None] + i / spacing[0], fy[None] + j / spacing[1])
+        power += f * modulation(kernel, f) ** 2
     power += 0.02 * power.max()
     weight = np.full(len(fy), 2.0)
     weight[0] = 1.0
@@ -51,14 +47,8 @@ def noise_field(
 ) -> Float[np.ndarray, "X Y Z"]:
     """Noise of unit standard deviation with the kernel's power spectrum in plane.
 
-    Slices thicker than their distance share photons: neighbours are then correlated.
-
-    Args:
-        shape: voxels.
-        spacing: mm.
-        kernel: a name among `KERNELS`.
-        slice_thickness: mm.
-        rng: draws the white noise.
+    Slices thicker than their distance share photons: neighbours are then correlated. Spacing and thickness in mm;
+    kernel: a name among `KERNELS`.
     """
     amplitude = np.sqrt(noise_spectrum(kernel, tuple(shape[:2]), tuple(spacing[:2]))).astype(np.float32)
     white = rng.standard_normal((shape[2], shape[0], shape[1]), dtype=np.float32)
@@ -72,10 +62,7 @@ def noise_field(
 
 
 def texture_field(
-    shape: tuple[int, int, int],
-    spacing: tuple[float, float, float],
-    length: float,
-    rng: np.random.Generator,
+    shape: tuple[int, int, int], spacing: tuple[float, float, float], length: float, rng: np.random.Generator
 ) -> Float[np.ndarray, "X Y Z"]:
     """Random field with a grain of about `length` mm, unit sd everywhere: linear between random nodes."""
     nodes = [max(2, int(np.ceil(n * s / length)) + 2) for n, s in zip(shape, spacing, strict=True)]
@@ -89,21 +76,12 @@ def texture_field(
     return field
 
 
-_OPACITY = np.zeros(256, dtype=np.float32)
-_OPACITY[[Tissue.CORTICAL_BONE, Tissue.BOWEL_CONTRAST, Tissue.GAS, Tissue.MARROW, Tissue.TABLE]] = (
-    1,
-    0.8,
-    0.5,
-    0.25,
-    0.1,
-)
+_DENSE = {Tissue.CORTICAL_BONE: 1, Tissue.BOWEL_CONTRAST: 0.8, Tissue.GAS: 0.5, Tissue.MARROW: 0.25, Tissue.TABLE: 0.1}
+_OPACITY = np.array([_DENSE.get(value, 0) for value in range(256)], np.float32)
 
 
 def streak_field(
-    tissue: UInt8[np.ndarray, "X Y Z"],
-    spacing: tuple[float, float, float],
-    rng: np.random.Generator,
-    angles: int = 7,
+    tissue: UInt8[np.ndarray, "X Y Z"], spacing: tuple[float, float, float], rng: np.random.Generator, angles: int = 7
 ) -> Float[np.ndarray, "X Y Z"]:
     """Straight streaks through bone, gas and oral contrast, of about unit size behind 20 mm of cortical bone.
 
@@ -120,9 +98,7 @@ def streak_field(
         return out.reshape(tissue.shape)
     dense = dense[hits] * np.float32(spacing[0])
     step = float(min(spacing[:2]))
-    for theta in np.concatenate([[0.0, np.pi / 2], rng.uniform(0, np.pi, angles - 2)]) + rng.normal(
-        0, 0.05, angles
-    ):
+    for theta in np.concatenate([[0.0, np.pi / 2], rng.uniform(0, np.pi, angles - 2)]) + rng.normal(0, 0.05, angles):
         s = x[:, None] * np.cos(theta) + y[None] * np.sin(theta)
         ray = np.rint((s - s.min()) / step).astype(np.intp).ravel()
         order = np.argsort(ray[hits], kind="stable")
@@ -141,10 +117,8 @@ def thickness_factor(
 
     For rays along x and along y the water path is P = integral of max(0, 1 + HU/1000) dl; the noise variance
     of a voxel is the mean over both of exp(strength mu P), mu = 0.02 / mm. A strength of 1 would be an unmodulated
-    beam without bow tie; tube current modulation and filters leave about a third.
-
-    Returns:
-        standard deviation factor (X, Y, Z), 1 on average inside the body; body mask (bool).
+    beam without bow tie; tube current modulation and filters leave about a third. The factor is that of the standard
+    deviation and 1 on average inside the body.
     """
     density = np.maximum(hu * np.float32(0.001) + np.float32(1), np.float32(0))
     along_x = density.sum(axis=0, dtype=np.float32) * np.float32(spacing[0])

@@ -1,9 +1,9 @@
 """Poses, boxes, curves and signed distances; everything is said in millimetres.
 
-Two frames are used. The *world* frame is the grid's (RAS, mm). The *body* frame is the patient's own: x to the
-patient's right, y forward, z up, its origin in front of the disc L1/L2, close to the neck of the pancreas. Organ
-modules speak body millimetres only; a `Canvas` carries the patient's `Pose` and turns them into voxels. Each
-structure is evaluated inside its own box, so the time grows with the structure and not with the scan.
+The *world* frame is the grid's (RAS, mm). The *body* frame is the patient's own: x to the patient's right, y forward,
+z up, its origin in front of the disc L1/L2, close to the neck of the pancreas. Organ modules use body millimetres only;
+a `Canvas` carries the patient's `Pose` and turns them into voxels. Each structure is evaluated inside its own box, so
+the time grows with the structure and not with the scan.
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,6 @@ class Box(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Voxels along each axis."""
         return self.x.size, self.y.size, self.z.size
 
     def linear(self, row: np.ndarray, constant: float) -> Float32[np.ndarray, "X Y Z"]:
@@ -78,16 +77,13 @@ class Solid(NamedTuple):
     def on(self, box: Box) -> Float32[np.ndarray, "X Y Z"]:
         """The same distance on another box; `FAR` where the two do not overlap."""
         out = np.full(box.shape, FAR, np.float32)
-        pairs = list(zip(self.box.slices, box.slices, strict=True))
-        common = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in pairs]
-        if all(c.stop > c.start for c in common):
-            mine = tuple(
-                slice(c.start - a.start, c.stop - a.start) for c, (a, _) in zip(common, pairs, strict=True)
-            )
-            there = tuple(
-                slice(c.start - b.start, c.stop - b.start) for c, (_, b) in zip(common, pairs, strict=True)
-            )
-            out[there] = self.sd[mine]
+        mine, there = [], []
+        for a, b in zip(self.box.slices, box.slices, strict=True):
+            start = max(a.start, b.start)
+            stop = max(start, min(a.stop, b.stop))
+            mine.append(slice(start - a.start, stop - a.start))
+            there.append(slice(start - b.start, stop - b.start))
+        out[tuple(there)] = self.sd[tuple(mine)]
         return out
 
 
@@ -104,9 +100,7 @@ def resample(
     at = np.concatenate([[0.0], np.cumsum(lengths)])
     where = np.linspace(0.0, at[-1], max(int(np.ceil(at[-1] / step)) + 1, 3))
     radii = np.atleast_1d(np.asarray(radii, float))
-    radius = np.interp(
-        where, at if len(radii) == len(points) else np.linspace(0.0, at[-1], len(radii)), radii
-    )
+    radius = np.interp(where, at if len(radii) == len(points) else np.linspace(0.0, at[-1], len(radii)), radii)
     slope = legs / lengths[:, None]
     tangent = np.vstack([slope[:1], slope[-1:]])
     if len(points) > 2:
@@ -122,13 +116,7 @@ def resample(
 
 
 def capsule(
-    x: np.ndarray,
-    y: np.ndarray,
-    z: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    radius_a: float,
-    radius_b: float,
+    x: np.ndarray, y: np.ndarray, z: np.ndarray, a: np.ndarray, b: np.ndarray, radius_a: float, radius_b: float
 ) -> Float32[np.ndarray, "X Y Z"]:
     """Signed distance at open coordinates to a capsule from a to b whose radius changes linearly."""
     along = b - a

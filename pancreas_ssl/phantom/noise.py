@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32
 
 __all__ = ["Noise", "read_lattice", "spline_weights"]
 
-CELLS = {"lobule": (6.0, 72), "fine": (4.5, 96), "soft": (18.0, 26), "broad": (60.0, 10)}  # name: (mm, knots)
+CELLS = {"lobule": (6.0, 72), "fine": (4.5, 96), "soft": (18.0, 26)}  # name: (mm, knots)
 
 
 def spline_weights(at: Float[np.ndarray, "N"], size: int, *, periodic: bool) -> Float32[np.ndarray, "N size"]:
@@ -19,12 +19,7 @@ def spline_weights(at: Float[np.ndarray, "N"], size: int, *, periodic: bool) -> 
     """
     base = np.floor(at).astype(int)
     t = at - base
-    parts = (
-        (1 - t) ** 3 / 6,
-        (3 * t**3 - 6 * t**2 + 4) / 6,
-        (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6,
-        t**3 / 6,
-    )
+    parts = ((1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6)
     weights = np.zeros((len(at), size), np.float32)
     rows = np.arange(len(at))
     for k, part in enumerate(parts):
@@ -49,16 +44,14 @@ def read_lattice(
 class Noise:
     """Named noise fields of one patient on one grid, each with mean 0 and variance 1, made when first asked for.
 
-    Names: `lobule` (grains of about 10 mm), `fine` (7 mm), `soft` (30 mm), `broad` (100 mm).
+    Names: `lobule` (grains of about 10 mm), `fine` (7 mm), `soft` (30 mm).
     """
 
     def __init__(self, axes: list[Float32[np.ndarray, "N"]], seed: int):
         self._axes, self._seed = axes, seed
         self._fields: dict[str, Float32[np.ndarray, "X Y Z"]] = {}
 
-    def __call__(
-        self, name: str, slices: tuple[slice, slice, slice] | None = None
-    ) -> Float32[np.ndarray, "X Y Z"]:
+    def __call__(self, name: str, slices: tuple[slice, slice, slice] | None = None) -> Float32[np.ndarray, "X Y Z"]:
         """The field on the whole grid, or on a box's slices."""
         if name not in self._fields:
             cell, size = CELLS[name]

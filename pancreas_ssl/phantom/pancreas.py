@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy.ndimage import label
 
 from pancreas_ssl.phantom.canvas import Canvas
@@ -43,16 +43,12 @@ class PancreasPlan:
         return np.vstack([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
     def settle(
-        self,
-        points: Float[np.ndarray, "K 3"],
-        radii: Float[np.ndarray, " K"],
-        overlap: float = 1.5,
-        pull: float = 0.0,
+        self, points: Float[np.ndarray, "K 3"], radii: Float[np.ndarray, " K"], overlap: float = 1.5, pull: float = 0.0
     ) -> Float[np.ndarray, "K 3"]:
         """Lay the points of a tube against the pancreas.
 
-        Points that would lie inside are pushed out until the tube presses into the surface by `overlap` mm; points
-        less than `pull` mm away from touching are drawn in just as far.
+        Points inside are pushed out until the tube presses into the surface by `overlap` mm; points less than `pull`
+        mm away from touching are drawn in just as far.
         """
         centres, thick = self.samples
         points = np.array(points, float)
@@ -80,11 +76,7 @@ def plan_pancreas(person: Person) -> PancreasPlan:
         [
             [head[0] - 1, head[1] + 1, head[2] - rng.uniform(10, 24)],
             head,
-            [
-                20 + rng.normal(0, 3),
-                18 + rng.normal(0, 3),
-                0.55 * neck[2] + 0.45 * head[2] + rng.uniform(0, 4),
-            ],
+            [20 + rng.normal(0, 3), 18 + rng.normal(0, 3), 0.55 * neck[2] + 0.45 * head[2] + rng.uniform(0, 4)],
             neck,
             [-22 + rng.normal(0, 3), 26 + rng.normal(0, 4) - 0.3 * kink, neck[2] + rise * body + 0.3 * kink],
             [-52 + rng.normal(0, 4), 8 + rng.normal(0, 5), neck[2] + rise * middle - 0.3 * kink],
@@ -92,13 +84,8 @@ def plan_pancreas(person: Person) -> PancreasPlan:
         ]
     )
     radii = np.array([9.5, 15.0, 13.0, 8.5, 10.0, 10.5, 8.5]) * np.exp(rng.normal(0, 0.10, 7))
-    uncinate = np.array(
-        [
-            line[0] * 0.6 + head * 0.4,
-            [17, head[1] - 7, head[2] - 9],
-            [5 + rng.normal(0, 3), head[1] - 6, head[2] - 8],
-        ]
-    )
+    tip = [5 + rng.normal(0, 3), head[1] - 6, head[2] - 8]
+    uncinate = np.array([line[0] * 0.6 + head * 0.4, [17, head[1] - 7, head[2] - 9], tip])
     uncinate_radii = np.array([9.0, 7.0, 4.0]) * np.exp(rng.normal(0, 0.1))
     goal = person.volume * (1 - 0.35 * person.atrophy) / person.pose.size**3
     goal *= 1.18  # bends, kidneys and vessels take their share
@@ -119,45 +106,33 @@ def _volume(line: np.ndarray, radii: np.ndarray, uncinate: np.ndarray, uncinate_
         curve, radius = resample(points, thick, 3.0)
         steps = np.linalg.norm(np.diff(curve, axis=0), axis=1)
         area = np.pi * radius**2
-        total += share * float(
-            (steps * (area[1:] + area[:-1]) / 2).sum() + 2 / 3 * np.pi * (radius[0] ** 3 + radius[-1] ** 3)
-        )
+        caps = 2 / 3 * np.pi * (radius[0] ** 3 + radius[-1] ** 3)
+        total += share * float((steps * (area[1:] + area[:-1]) / 2).sum() + caps)
     return total / 1000 / (FLATTEN[1] * FLATTEN[2])
 
 
 def build_pancreas(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     """Paint the organ over its neighbours (they touch it where they reach it), its fat lobules, mass and duct."""
     rng = person.stream("pancreas")
-    main = canvas.tube(plan.line, plan.radii, margin=7.0, step=5.0, flatten=FLATTEN)
+    box, sd = canvas.tube(plan.line, plan.radii, margin=7.0, step=5.0, flatten=FLATTEN)
     hook = canvas.tube(plan.uncinate, plan.uncinate_radii, margin=7.0, step=4.0)
-    if main is None:
-        return
-    box, sd = main
-    if hook is not None:
-        sd = np.minimum(sd, hook.on(box))
-    grain, fine = canvas.noise("lobule", box.slices), canvas.noise("fine", box.slices)
-    soft = canvas.noise("soft", box.slices)
+    sd = np.minimum(sd, hook.on(box))
+    grain, fine, soft = (canvas.noise(name, box.slices) for name in ("lobule", "fine", "soft"))
     ripple = np.float32(0.8 + 1.2 * person.atrophy + 1.2 * person.infiltration)
     sd = sd + grain * ripple + fine * (ripple * np.float32(0.5)) + soft * np.float32(1.0)
     core = canvas.tube(plan.line, np.clip(0.45 * plan.radii, 3.2, 6.0), margin=1.0, step=5.0)
-    if core is not None:
-        sd = np.minimum(sd, core.on(box))  # however deep the clefts, the organ holds together
-        canvas.fields["pancreas_core"] = field = np.ones(canvas.shape, np.float32)
-        field[core.box.slices] = core.sd
-    inside = (sd < 0) & ~np.isin(canvas.organ[box.slices], SOLID)
-    inside &= canvas.fields["cavity"][box.slices] < -2
-    inside = _largest(inside)
+    sd = np.minimum(sd, core.on(box))  # however deep the clefts, the organ holds together
+    canvas.fields["pancreas_core"] = field = np.ones(canvas.shape, np.float32)
+    field[core.box.slices] = core.sd
+    inside = (sd < 0) & ~np.isin(canvas.organ[box.slices], SOLID) & (canvas.fields["cavity"][box.slices] < -2)
+    parts, number = label(inside)
+    if number > 1:  # crumbs that the surface noise has torn off are dropped
+        inside = parts == np.bincount(parts.ravel())[1:].argmax() + 1
     canvas.paint(box, inside, Tissue.PANCREAS, Organ.PANCREAS)
     _fat_lobules(canvas, person, Solid(box, sd), inside)
     if person.mass:
         _mass(canvas, rng, plan)
     _duct(canvas, person, rng, plan)
-
-
-def _largest(mask: Bool[np.ndarray, "X Y Z"]) -> Bool[np.ndarray, "X Y Z"]:
-    """The largest connected part: crumbs that the surface noise has torn off are dropped."""
-    parts, number = label(mask)
-    return mask if number < 2 else parts == np.bincount(parts.ravel())[1:].argmax() + 1
 
 
 def _fat_lobules(canvas: Canvas, person: Person, solid: Solid, inside: np.ndarray) -> None:
@@ -175,12 +150,9 @@ def _fat_lobules(canvas: Canvas, person: Person, solid: Solid, inside: np.ndarra
 def _mass(canvas: Canvas, rng: np.random.Generator, plan: PancreasPlan) -> None:
     centre = plan.line[plan.mass_at] + rng.normal(0, 3, 3)
     radii = plan.mass_radius * np.array([1.0, rng.uniform(0.8, 1.1), rng.uniform(0.8, 1.1)])
-    solid = canvas.ellipsoid(tuple(centre), tuple(radii))
-    if solid is not None:
-        box, sd = solid
-        mass = sd + canvas.noise("soft", box.slices) * np.float32(1.8) < 0
-        mass &= ~np.isin(canvas.organ[box.slices], SOLID)
-        canvas.paint(box, mass, Tissue.MASS, Organ.PANCREAS)
+    box, sd = canvas.ellipsoid(centre, radii)
+    mass = sd + canvas.noise("soft", box.slices) * np.float32(1.8) < 0
+    canvas.paint(box, mass & ~np.isin(canvas.organ[box.slices], SOLID), Tissue.MASS, Organ.PANCREAS)
 
 
 def _duct(canvas: Canvas, person: Person, rng: np.random.Generator, plan: PancreasPlan) -> None:
@@ -198,12 +170,9 @@ def _duct(canvas: Canvas, person: Person, rng: np.random.Generator, plan: Pancre
     bile_radius = rng.uniform(4.5, 7.0) if stasis else rng.uniform(1.8, 3.2)
     for points, radii in ((line[1:], calibre[1:]), (bile, bile_radius)):
         solid = canvas.tube(points, radii, margin=1.0, step=4.0)
-        if solid is not None:
-            box, sd = solid
-            here = canvas.tissue[box.slices]
-            inside = (sd < 0) & (canvas.organ[box.slices] == Organ.PANCREAS) & (here != Tissue.MASS)
-            canvas.paint(box, inside, Tissue.DUCT)
+        part = solid.box.slices
+        healthy = (canvas.organ[part] == Organ.PANCREAS) & (canvas.tissue[part] != Tissue.MASS)
+        canvas.fill(solid, Tissue.DUCT, where=healthy)
     above = canvas.tube([bile[2], bile[2] + [6, 2, 18], (48, 8, 40)], bile_radius, margin=1.0)
-    if above is not None:
-        free = np.isin(canvas.organ[above.box.slices], (Organ.BACKGROUND, Organ.DUODENUM))
-        canvas.paint(above.box, (above.sd < 0) & free, Tissue.DUCT, Organ.BACKGROUND)
+    free = np.isin(canvas.organ[above.box.slices], (Organ.BACKGROUND, Organ.DUODENUM))
+    canvas.fill(above, Tissue.DUCT, Organ.BACKGROUND, free)

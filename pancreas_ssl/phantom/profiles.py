@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import require
 from pancreas_ssl.phantom.anatomy import Grid, Traits
 from pancreas_ssl.phantom.optics import KERNELS
 from pancreas_ssl.phantom.phases import PHASES, blend, phase, with_lobules
@@ -18,124 +18,68 @@ _BRIGHT = (200.0, 320.0)  # HU of the oral contrast of those who drank it, in st
 
 # A trains. Portal venous, standard dose, water to drink, an average population: a strict protocol.
 _A = Source(
-    "A",
-    "train",
-    "portal venous, no oral contrast",
-    phase("portal"),
-    oral_contrast=0.0,
-    traits=Traits(oral_contrast=0.0),
-)
+    "A", "train", "portal venous, no oral contrast",
+    hu=phase("portal"), oral_contrast=0.0, traits=Traits(oral_contrast=0.0),
+)  # fmt: skip
+
+
+def _like_a(name: str, role: str, title: str, **changes) -> Source:
+    return replace(_A, name=name, role=role, title=title, **changes)
+
 
 # V, W, X are the development sources: shifted away from A, each in its own direction; design may look at them.
-_V = replace(  # the usual abdominal protocol of many years: contrast by vein and by mouth; smooth, grainy pictures
-    _A,
-    name="V",
-    role="development",
-    title="late venous, oral contrast, smooth kernel",
-    hu=blend("portal", "late", 0.5),
-    oral_contrast=1.0,
-    oral_level=_BRIGHT,
-    kernel="smooth",
-    noise_sd=13.0,
-    calibration=(1.0, 4.0),
-    padding=-2048,
-    traits=Traits(oral_contrast=0.4),
-)
-_W = replace(  # old patients: much of the pancreas has turned to fat, bowel walls are thin and enhance little
-    _A,
-    name="W",
-    role="development",
-    title="portal venous, fatty pancreas, smooth kernel",
-    hu=blend("portal", "portal", 0.0, DUODENUM_WALL=42, BOWEL_WALL=68),
-    pancreas_fat=(0.42, 0.05),
-    kernel="smooth",
-    slice_thickness=4.0,
-    noise_sd=12.0,
-    streaks=10.0,
-    calibration=(1.005, -3.0),
-)
-_X = replace(  # hardly any contrast by vein, some by mouth, stout patients
-    _A,
-    name="X",
-    role="development",
-    title="barely enhanced, some oral contrast, stout patients",
-    hu=blend("noncontrast", "portal", 0.35),
-    oral_contrast=0.35,
-    oral_level=_BRIGHT,
-    noise_sd=10.0,
-    streaks=12.0,
-    cupping=5.0,
-    calibration=(1.01, -5.0),
-    padding=-1024,
-    traits=Traits(oral_contrast=0.3, **_STOUT),
-)
+# V: the usual abdominal protocol of many years: contrast by vein and by mouth; smooth, grainy pictures.
+_V = _like_a(
+    "V", "development", "late venous, oral contrast, smooth kernel",
+    hu=blend("portal", "late", 0.5), oral_contrast=1.0, oral_level=_BRIGHT, kernel="smooth", noise_sd=13.0,
+    calibration=(1.0, 4.0), padding=-2048, traits=Traits(oral_contrast=0.4),
+)  # fmt: skip
+# W: old patients: much of the pancreas has turned to fat, bowel walls are thin and enhance little.
+_W = _like_a(
+    "W", "development", "portal venous, fatty pancreas, smooth kernel",
+    hu=blend("portal", "portal", 0.0, DUODENUM_WALL=42, BOWEL_WALL=68), pancreas_fat=(0.42, 0.05), kernel="smooth",
+    slice_thickness=4.0, noise_sd=12.0, streaks=10.0, calibration=(1.005, -3.0),
+)  # fmt: skip
+# X: hardly any contrast by vein, some by mouth, stout patients.
+_X = _like_a(
+    "X", "development", "barely enhanced, some oral contrast, stout patients",
+    hu=blend("noncontrast", "portal", 0.35), oral_contrast=0.35, oral_level=_BRIGHT, noise_sd=10.0, streaks=12.0,
+    cupping=5.0, calibration=(1.01, -5.0), padding=-1024, traits=Traits(oral_contrast=0.3, **_STOUT),
+)  # fmt: skip
 
 # B, C, D are the test sources: of the same families, never used for a choice.
-_B = replace(  # a clinic for diseases of the pancreas
-    _A,
-    name="B",
-    role="test",
-    title="venous, masses, dilated ducts, atrophy, some oral contrast",
-    hu=blend("portal", "late", 0.25),
-    pancreas_fat=(0.10, 0.05),
-    oral_contrast=0.4,
-    oral_level=(180.0, 300.0),
-    noise_sd=13.0,
-    calibration=(0.995, 3.0),
-    padding=-1024,
+# B: a clinic for diseases of the pancreas.
+_B = _like_a(
+    "B", "test", "venous, masses, dilated ducts, atrophy, some oral contrast",
+    hu=blend("portal", "late", 0.25), pancreas_fat=(0.10, 0.05), oral_contrast=0.4, oral_level=(180.0, 300.0),
+    noise_sd=13.0, calibration=(0.995, 3.0), padding=-1024,
     traits=Traits(mass_probability=0.5, duct_dilation_probability=0.4, atrophy=(0.2, 0.8), oral_contrast=0.3),
-)
-_C = replace(  # a CT angiography of fasting patients after oral contrast of the day before; crisp and noisy
-    _A,
-    name="C",
-    role="test",
-    title="arterial, some oral contrast, sharp kernel, thin slices",
-    hu=blend("arterial", "portal", 0.12),
-    contrast_sd=0.08,
-    coarse_texture={Tissue.SPLEEN: 10.0, Tissue.VENA_CAVA: 9.0},
-    oral_contrast=0.45,
-    oral_level=(160.0, 340.0),
-    kernel="sharp",
-    noise_sd=19.0,
-    slice_thickness=2.0,
-    spacing=(2.5, 2.5, 2.5),
-    traits=Traits(distended_stomach=0.5, oral_contrast=0.3),
-    grid=Grid((154, 125, 134), (2.5, 2.5, 2.5)),
-)
-_D = replace(  # an emergency department without contrast by vein
-    _A,
-    name="D",
-    role="test",
-    title="non-contrast, thick slices, fatty patients",
-    hu=phase("noncontrast"),
-    pancreas_fat=(0.18, 0.07),
-    oral_contrast=0.3,
-    oral_level=(200.0, 320.0),
-    noise_sd=13.0,
-    kernel="smooth",
-    slice_thickness=4.0,
-    streaks=9.0,
-    calibration=(1.0, -4.0),
-    padding=-2048,
+)  # fmt: skip
+# C: a CT angiography of fasting patients after oral contrast of the day before; crisp and noisy.
+_C = _like_a(
+    "C", "test", "arterial, some oral contrast, sharp kernel, thin slices",
+    hu=blend("arterial", "portal", 0.12), contrast_sd=0.08,
+    coarse_texture={Tissue.SPLEEN: 10.0, Tissue.VENA_CAVA: 9.0}, oral_contrast=0.45, oral_level=(160.0, 340.0),
+    kernel="sharp", noise_sd=19.0, slice_thickness=2.0, spacing=(2.5, 2.5, 2.5),
+    traits=Traits(distended_stomach=0.5, oral_contrast=0.3), grid=Grid((154, 125, 134), (2.5, 2.5, 2.5)),
+)  # fmt: skip
+# D: an emergency department without contrast by vein.
+_D = _like_a(
+    "D", "test", "non-contrast, thick slices, fatty patients",
+    hu=phase("noncontrast"), pancreas_fat=(0.18, 0.07), oral_contrast=0.3, oral_level=_BRIGHT, noise_sd=13.0,
+    kernel="smooth", slice_thickness=4.0, streaks=9.0, calibration=(1.0, -4.0), padding=-2048,
     traits=Traits(fat_infiltration=(0.04, 0.20), atrophy=(0.1, 0.6), **_STOUT),
-)
+)  # fmt: skip
 SOURCES: dict[str, Source] = {source.name: source for source in (_A, _V, _W, _X, _B, _C, _D)}
 
 # R stands outside the cohort: patients of every kind, and for each of them a scanner of its own (`random_source`).
-RANDOM = replace(
-    _A,
-    name="R",
-    title="a scanner of its own for every patient",
+RANDOM = _like_a(
+    "R", "train", "a scanner of its own for every patient",
     traits=Traits(
-        body_scale=(0.82, 1.15),
-        pancreas_volume=(72.0, 26.0, 22.0, 140.0),
-        atrophy=(0.0, 0.9),
-        fat_infiltration=(0.0, 0.35),
-        mass_probability=0.1,
-        duct_dilation_probability=0.1,
-        oral_contrast=0.25,
+        body_scale=(0.82, 1.15), pancreas_volume=(72.0, 26.0, 22.0, 140.0), atrophy=(0.0, 0.9),
+        fat_infiltration=(0.0, 0.35), mass_probability=0.1, duct_dilation_probability=0.1, oral_contrast=0.25,
     ),
-)
+)  # fmt: skip
 
 
 def find_source(source: str | Source) -> Source:
@@ -143,20 +87,16 @@ def find_source(source: str | Source) -> Source:
     if isinstance(source, Source):
         return source
     known = SOURCES | {RANDOM.name: RANDOM}
-    if source not in known:
-        raise InputError(f"expected a source among {', '.join(known)}, got {source!r}; choose one of them")
+    require(source in known, f"a source among {', '.join(known)}", repr(source), "choose one of them")
     return known[source]
 
 
 def random_source(rng: np.random.Generator, wild: float = 0.05) -> Source:
     """A scanner that never existed, for training on appearances drawn anew with each patch.
 
-    A phase somewhere between two of the four (or just one of them), any kernel, noise of 3 to 30 HU, slices of
-    1 to 5 mm, twice the usual differences between patients and from none to a third of diffuse fat.
-
-    Args:
-        rng: all draws come from it.
-        wild: share of scanners whose soft tissues get arbitrary HU (0-220), unlike any contrast phase.
+    A phase between two of the four (or just one of them), any kernel, noise of 3 to 30 HU, slices of 1 to 5 mm, up to
+    twice the usual differences between patients, a mean diffuse fat of up to 16 %. In a share `wild` of scanners soft
+    tissues have arbitrary HU (0-220), unlike any contrast phase.
 
     Example:
         >>> random_source(np.random.default_rng(0)).kernel in ("smooth", "medium", "sharp")

@@ -24,15 +24,9 @@ LOWEST, HIGHEST = -1024, 3071  # what 12-bit CT can store
 class Scan:
     """A CT with its reference labels.
 
-    Args:
-        image: HU, int16, RAS.
-        organ: `Organ` values.
-        label: 1 = pancreas.
-        affine: voxel to RAS mm.
-        profile: the HU drawn for each tissue of this patient, before calibration.
-        calibration: (gain, offset) drawn: image = gain HU + offset above -200 HU; air keeps its -1000.
-        source: name of the source.
-        tissue: `Tissue` values on the image's grid.
+    image: HU, RAS. organ: `Organ` values. label: 1 = pancreas. affine: voxel to RAS mm. profile: the HU drawn for each
+    tissue of this patient, before calibration. calibration: (gain, offset) drawn: image = gain HU + offset above
+    -200 HU; air keeps its -1000. source: its name. tissue: `Tissue` values on the image's grid.
     """
 
     image: Int16[np.ndarray, "X Y Z"]
@@ -61,14 +55,12 @@ def _paint(tissue, profile, source: Source, spacing, rng) -> Float32[np.ndarray,
     mean, fine, coarse = (np.zeros(256, dtype=np.float32) for _ in range(3))
     for t in Tissue:
         mean[t] = profile[t]
-        near, far = TEXTURE.get(t, (0.0, 0.0))
+        near, far = TEXTURE[t]
         fine[t], coarse[t] = source.texture * near, source.texture * source.coarse_texture.get(t, far)
+    grain = texture_field(tissue.shape, spacing, FINE, rng) * fine[tissue]
+    cloud = texture_field(tissue.shape, spacing, COARSE, rng) * coarse[tissue]
     hu = mean[tissue]
-    grain = texture_field(tissue.shape, spacing, FINE, rng)
-    grain *= fine[tissue]
     hu += grain
-    cloud = texture_field(tissue.shape, spacing, COARSE, rng)
-    cloud *= coarse[tissue]
     hu += cloud
     hu -= _drift(tissue, cloud, grain)[tissue]
     return hu
@@ -115,19 +107,10 @@ def render(
     rng: np.random.Generator,
     spacing: tuple[float, float, float] = (3.0, 3.0, 3.0),
 ) -> Float32[np.ndarray, "X Y Z"]:
-    """HU of a tissue map, or of a patch of one, on the same grid: what training draws anew for each patch.
+    """HU (-1024 to 3071) of a tissue map, or of a patch of one, on the same grid: to draw each patch anew in training.
 
     Profile, texture, streaks, point spread and slice thickness, noise and calibration; no other grid, no crop,
-    no padding, and noise that does not depend on the body around the patch.
-
-    Args:
-        tissue: `Tissue` values.
-        source: a name among the seven, or a `Source`.
-        rng: all draws come from it.
-        spacing: mm of the tissue map.
-
-    Returns:
-        HU, float32, between -1024 and 3071.
+    no padding, and noise that does not depend on the body around the patch. `source` is a name or a `Source`.
 
     Example:
         >>> patch = np.full((16, 16, 16), Tissue.LIVER, dtype=np.uint8)
@@ -182,15 +165,8 @@ def scan(anatomy: Anatomy, source: str | Source, seed: int) -> Scan:
     The chain: crop, HU with texture, streaks, kernel, slices on the source's own grid, noise that grows with the
     matter crossed, cupping, calibration, round field of view, int16. The organ maps follow by majority.
     Each part draws from a stream of its own: two sources that differ in one field give, with one seed, two scans
-    that differ in that thing alone.
-
-    Args:
-        anatomy: the patient.
-        source: a name among the seven, or a `Source`.
-        seed: of everything the scanner draws.
-
-    Calibration: in the interior of an organ the mean of (image - offset) / gain is the drawn profile, mixed
-    over the tissues found there, within 8 HU.
+    that differ in that respect alone. In the interior of an organ the mean of (image - offset) / gain is the drawn
+    profile, mixed over the tissues found there, within 8 HU. `source` is a name or a `Source`.
 
     Example:
         >>> scan(make_anatomy(seed=1), "A", seed=2).image.dtype    # doctest: +SKIP

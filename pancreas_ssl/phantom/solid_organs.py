@@ -3,18 +3,16 @@
 import numpy as np
 
 from pancreas_ssl.phantom.canvas import Canvas
-from pancreas_ssl.phantom.geometry import FAR
+from pancreas_ssl.phantom.geometry import Box
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 from pancreas_ssl.phantom.traits import Person
 
 __all__ = ["build_adrenals", "build_gallbladder", "build_kidneys", "build_liver", "build_spleen"]
 
 
-def _below_diaphragm(canvas: Canvas, box, cavity_gap: float = 1.5, gap: float = 1.5) -> np.ndarray:
-    """True in the part of the cavity that lies under the diaphragm, `gap` mm from either."""
-    return (canvas.fields["cavity"][box.slices] < -cavity_gap) & (
-        canvas.fields["diaphragm"][box.slices] < -gap
-    )
+def _below_diaphragm(canvas: Canvas, box: Box) -> np.ndarray:
+    """True in the part of the cavity that lies under the diaphragm, 1.5 mm from either."""
+    return (canvas.fields["cavity"][box.slices] < -1.5) & (canvas.fields["diaphragm"][box.slices] < -1.5)
 
 
 def build_liver(canvas: Canvas, person: Person) -> None:
@@ -34,14 +32,11 @@ def build_liver(canvas: Canvas, person: Person) -> None:
     )
     caudate = canvas.ellipsoid((25, -22, 60 + long * 0.3), (21, 22, 30), turn=(0, 0, 20))
     dome = canvas.ellipsoid((74, -4, 92), (60, 74, 52))  # up to the diaphragm, which cuts it
-    for lobe in (right, dome, left, caudate):
-        if lobe is not None:
-            box, sd = lobe
-            surface = sd + canvas.noise("soft", box.slices) * np.float32(2.0)
-            canvas.paint(box, (surface < 0) & _below_diaphragm(canvas, box), Tissue.LIVER, Organ.LIVER)
+    for box, sd in (right, dome, left, caudate):
+        surface = sd + canvas.noise("soft", box.slices) * np.float32(2.0)
+        canvas.paint(box, (surface < 0) & _below_diaphragm(canvas, box), Tissue.LIVER, Organ.LIVER)
     fissure = canvas.tube([(30, 90, 70), (26, 62, 44), (24, 40, 34)], [3.2, 3.4, 4.0])
-    if fissure is not None:
-        canvas.paint(fissure.box, fissure.sd < 0, Tissue.VISCERAL_FAT, Organ.BACKGROUND)
+    canvas.fill(fissure, Tissue.VISCERAL_FAT, Organ.BACKGROUND)
     _liver_veins(canvas, rng, long)
 
 
@@ -61,9 +56,7 @@ def _liver_veins(canvas: Canvas, rng: np.random.Generator, long: float) -> None:
     for points, radii in paths:
         points = [np.asarray(p) + rng.normal(0, 2.5, 3) for p in points]
         solid = canvas.tube(points, np.array(radii) * wide, margin=1.0)
-        if solid is not None:
-            inside = (solid.sd < 0) & (canvas.organ[solid.box.slices] == Organ.LIVER)
-            canvas.paint(solid.box, inside, Tissue.VEIN, Organ.LIVER)
+        canvas.fill(solid, Tissue.VEIN, Organ.LIVER, canvas.organ[solid.box.slices] == Organ.LIVER)
 
 
 def build_gallbladder(canvas: Canvas, person: Person) -> None:
@@ -77,11 +70,7 @@ def build_gallbladder(canvas: Canvas, person: Person) -> None:
     if missing:
         return
     solid = canvas.tube([neck, neck * 0.5 + fundus * 0.5, fundus], np.array([5, 12.5, 14]) * size)
-    if solid is not None:
-        box, sd = solid
-        canvas.paint(
-            box, (sd < 0) & (canvas.fields["cavity"][box.slices] < -2), Tissue.GALLBLADDER, Organ.GALLBLADDER
-        )
+    canvas.fill(solid, Tissue.GALLBLADDER, Organ.GALLBLADDER, canvas.fields["cavity"][solid.box.slices] < -2)
 
 
 def build_spleen(canvas: Canvas, person: Person) -> None:
@@ -89,16 +78,11 @@ def build_spleen(canvas: Canvas, person: Person) -> None:
     rng = person.stream("spleen")
     size = rng.uniform(0.9, 1.3)
     centre = np.array([-90 + rng.normal(0, 4), -54 + rng.normal(0, 6), 46 + rng.normal(0, 9)])
-    solid = canvas.ellipsoid(
-        tuple(centre), (32 * size, 46 * size, 52 * size), turn=(rng.normal(-25, 8), 0, rng.normal(-22, 6))
-    )
-    hollow = canvas.ellipsoid(tuple(centre + [44, 26, -6]), (26, 36, 38), margin=6)
-    if solid is None or hollow is None:
-        return
-    box, sd = solid
+    turn = (rng.normal(-25, 8), 0, rng.normal(-22, 6))
+    box, sd = canvas.ellipsoid(centre, (32 * size, 46 * size, 52 * size), turn=turn)
+    hollow = canvas.ellipsoid(centre + [44, 26, -6], (26, 36, 38), margin=6)
     sd = sd + canvas.noise("soft", box.slices) * np.float32(1.5)
-    inside = (sd < 0) & _below_diaphragm(canvas, box)
-    inside &= hollow.on(box) > 0
+    inside = (sd < 0) & _below_diaphragm(canvas, box) & (hollow.on(box) > 0)
     canvas.paint(box, inside, Tissue.SPLEEN, Organ.SPLEEN)
 
 
@@ -109,12 +93,8 @@ def build_kidneys(canvas: Canvas, person: Person) -> None:
         centre = np.array([side * (66 + rng.normal(0, 4)), -52 + rng.normal(0, 4), height + rng.normal(0, 9)])
         radii = np.array([27, 28, 53]) * rng.uniform(0.88, 1.1) * np.exp(rng.normal(0, 0.04, 3))
         lean = (rng.normal(12, 4), side * rng.normal(-11, 4), side * rng.normal(28, 8))
-        bean = canvas.ellipsoid(tuple(centre), tuple(radii), turn=lean, power=2.2, margin=9)
-        if bean is None:
-            continue
-        box, sd = bean
-        sinus = canvas.ellipsoid(tuple(centre + [-side * 17, 9, 0]), (14, 9, 22), margin=9)
-        hollow = np.full(box.shape, FAR) if sinus is None else sinus.on(box)
+        box, sd = canvas.ellipsoid(centre, radii, turn=lean, power=2.2, margin=9)
+        hollow = canvas.ellipsoid(centre + [-side * 17, 9, 0], (14, 9, 22), margin=9).on(box)
         soft, grain = canvas.noise("soft", box.slices), canvas.noise("lobule", box.slices)
         sd = sd + soft * np.float32(1.0)
         near = ((sd < 7) & (canvas.organ[box.slices] == Organ.BACKGROUND)) | (sd < 1.5)
@@ -122,11 +102,10 @@ def build_kidneys(canvas: Canvas, person: Person) -> None:
         canvas.paint(box, near, Tissue.VISCERAL_FAT, Organ.BACKGROUND)
         inside = (sd < 0) & (canvas.fields["cavity"][box.slices] < 2)
         canvas.paint(box, inside, Tissue.KIDNEY_CORTEX, Organ.KIDNEY)
-        canvas.paint(
-            box, inside & (sd + grain * 2.2 < -8) & (hollow > 1), Tissue.KIDNEY_MEDULLA, Organ.KIDNEY
-        )
+        canvas.paint(box, inside & (sd + grain * 2.2 < -8) & (hollow > 1), Tissue.KIDNEY_MEDULLA, Organ.KIDNEY)
         canvas.paint(box, inside & (hollow + grain * 2.0 < 0), Tissue.VISCERAL_FAT, Organ.BACKGROUND)
-        person.facts[f"kidney_{'right' if side > 0 else 'left'}"] = centre.tolist()
+        if sd.size:
+            person.facts[f"kidney_{'right' if side > 0 else 'left'}"] = centre.tolist()
 
 
 def build_adrenals(canvas: Canvas, person: Person) -> None:
@@ -134,9 +113,6 @@ def build_adrenals(canvas: Canvas, person: Person) -> None:
     rng = person.stream("adrenals")
     for side in (-1, 1):
         head = np.array([side * 34, -34, 32 + rng.normal(0, 4)])
-        for reach in ((side * 12, -16, -6), (side * 4, -20, 2)):
-            solid = canvas.tube(
-                [head, head + np.array(reach) * 0.5 + [0, -1, 2], head + np.array(reach)], [2.6, 2.8, 2.0]
-            )
-            if solid is not None:
-                canvas.paint(solid.box, solid.sd < 0, Tissue.ADRENAL, Organ.ADRENAL)
+        for reach in np.array([(side * 12, -16, -6), (side * 4, -20, 2)]):
+            limb = canvas.tube([head, head + reach * 0.5 + [0, -1, 2], head + reach], [2.6, 2.8, 2.0])
+            canvas.fill(limb, Tissue.ADRENAL, Organ.ADRENAL)

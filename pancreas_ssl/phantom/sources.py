@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import require
 from pancreas_ssl.phantom.anatomy import Grid, Traits
 from pancreas_ssl.phantom.optics import kernel_of
 from pancreas_ssl.phantom.phases import PATIENT_SD, phase, with_lobules
@@ -22,30 +22,23 @@ class Source:
     """Where scans come from: scanner, protocol and population.
 
     Args:
-        name: short name, A, B, ...
-        role: "train", "development" or "test".
-        title: one line for tables.
+        name, role, title: A, B, ...; "train", "development" or "test"; one line for tables.
         hu: mean HU of each tissue, the pancreas free of fat (`phase`, `blend`).
-        pancreas_fat: diffuse fat in the parenchyma as a share, (mean, sd over patients). It lowers the pancreas
-            on top of the fat lobules that the anatomy draws.
+        pancreas_fat: diffuse fat in the parenchyma as a share, (mean, sd over patients), besides the fat lobules that
+            the anatomy draws.
         contrast_sd: relative sd of the enhancement over patients (dose, weight, timing), shared by all tissues.
-        hu_jitter: factor on the tissues' own patient sd (`PATIENT_SD`).
-        texture: factor on the tissues' texture (`TEXTURE`).
+        hu_jitter, texture: factors on the tissues' own `PATIENT_SD` and on their `TEXTURE`.
         coarse_texture: tissues whose coarse texture differs in this phase, sd in HU (a patchy arterial spleen).
-        oral_contrast: share of patients whose stomach and bowel content is filled with positive contrast.
-        oral_level: (lowest, highest) HU of that filling; each patient's is drawn from this range.
-        noise_sd: mean noise in the body, HU; noise_jitter its relative sd over patients.
-        kernel: "smooth", "medium" or "sharp".
-        slice_thickness: mm that a slice averages over.
-        spacing: mm of the output grid.
-        streaks: size of streaks behind 20 mm of cortical bone, HU.
-        cupping: how much lower the middle of the body reads than its edge, HU.
-        calibration: (gain, offset): image = gain HU + offset; calibration_sd their sd over patients.
+        oral_contrast, oral_level: share of patients with positive contrast in stomach and bowel; range of its HU.
+        noise_sd, noise_jitter: mean noise in the body, HU, and its relative sd over patients.
+        kernel, slice_thickness, spacing: "smooth", "medium" or "sharp"; mm that a slice averages over; mm of the grid.
+        streaks, cupping: size of streaks behind 20 mm of cortical bone; how much lower the middle of the body reads
+            than its edge; HU.
+        calibration, calibration_sd: (gain, offset), image = gain HU + offset; their sd over patients.
         padding: value outside the round field of view, or None for plain air.
-        crop: probability that the scan starts and ends short; crop_range the share of its height lost at each end.
+        crop, crop_range: probability that the scan starts and ends short; share of its height lost at each end.
         spare_pancreas: whether the crop stays 12 mm clear of the pancreas.
-        traits: the population.
-        grid: the anatomy's grid.
+        traits, grid: the population; the anatomy's grid.
 
     Example:
         >>> from dataclasses import replace
@@ -81,22 +74,16 @@ class Source:
     grid: Grid = Grid()
 
     def __post_init__(self):
-        missing = [t.name for t in Tissue if t not in self.hu]
-        if missing:
-            raise InputError(
-                f"expected a HU for every tissue in source {self.name!r}, {missing[0]} has none; "
-                "start from phase('portal')"
-            )
-        if self.role not in ROLES:
-            raise InputError(
-                f"expected a role among {', '.join(ROLES)}, got {self.role!r}; choose one of them"
-            )
+        here = f"in source {self.name!r}"
+        for tissue in Tissue:
+            fine = tissue in self.hu
+            require(fine, f"a HU for every tissue {here}", f"none for {tissue.name}", "start from phase('portal')")
+        require(self.role in ROLES, f"a role among {', '.join(ROLES)}", repr(self.role), "choose one of them")
         kernel_of(self.kernel)
-        if min(self.spacing) <= 0 or self.slice_thickness <= 0 or self.noise_sd < 0:
-            raise InputError(
-                f"expected positive spacing and slice thickness (mm) and noise of 0 HU or more in source "
-                f"{self.name!r}, got {self.spacing}, {self.slice_thickness} and {self.noise_sd}; correct them"
-            )
+        fine = min(self.spacing) > 0 and self.slice_thickness > 0 and self.noise_sd >= 0
+        got = f"{self.spacing}, {self.slice_thickness} and {self.noise_sd}"
+        expected = f"positive spacing and slice thickness (mm) and noise of 0 HU or more {here}"
+        require(fine, expected, got, "correct them")
 
 
 def nominal_profile(source: Source) -> dict[Tissue, float]:
@@ -123,7 +110,7 @@ def draw_profile(source: Source, rng: np.random.Generator) -> dict[Tissue, float
     unenhanced = phase("noncontrast")
     out = {}
     for t in Tissue:
-        own = source.hu_jitter * PATIENT_SD.get(t, 0.0) * normal[t]
+        own = source.hu_jitter * PATIENT_SD[t] * normal[t]
         enhancement = max(source.hu[t] - unenhanced[t], 0.0) if t not in _FLUIDS else 0.0
         out[t] = float(source.hu[t] + source.contrast_sd * normal[-1] * enhancement + own)
     f = float(np.clip(source.pancreas_fat[0] + source.pancreas_fat[1] * normal[-2], 0, 0.8))

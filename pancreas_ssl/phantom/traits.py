@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import require
 from pancreas_ssl.phantom.geometry import Pose, rotation
 
 __all__ = ["COURSES", "Person", "Traits", "draw_person"]
@@ -31,8 +31,8 @@ class Traits:
         atrophy: 0 none .. 1 severe; thins the pancreas and deepens its lobulation.
         fat_infiltration: share of the parenchyma replaced by fat lobules.
         course_weights: weights of the courses of body and tail, in the order of `COURSES`.
-        mass_probability: a mass in the pancreas; upstream of it the duct is wide and the tissue thin.
-        mass_radius: mm. duct_dilation_probability: a wide duct (2-4 mm radius) without a mass.
+        mass_probability: a mass in the pancreas (mass_radius in mm); upstream of it the duct is wide, the tissue thin.
+        duct_dilation_probability: a wide duct (2-4 mm radius) without a mass.
         gallbladder_missing, distended_stomach, oral_contrast, table, loaded_colon: probabilities.
         bowel_loops: number of small-bowel loops, (fewest, most).
 
@@ -61,12 +61,12 @@ class Traits:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, float) and not 0.0 <= value <= 1.0:
-                raise InputError(f"expected a probability between 0 and 1 for {item.name}, got {value}")
-            if isinstance(value, tuple) and len(value) == 2 and value[0] > value[1]:
-                raise InputError(f"expected (low, high) for {item.name}, got {value}; swap the two numbers")
-        if len(self.course_weights) != len(COURSES):
-            raise InputError(f"expected {len(COURSES)} course_weights, one for each of {', '.join(COURSES)}")
+            share = not isinstance(value, float) or 0 <= value <= 1
+            require(share, f"a probability between 0 and 1 for {item.name}", value, "correct it")
+            rising = not isinstance(value, tuple) or len(value) != 2 or value[0] <= value[1]
+            require(rising, f"(low, high) for {item.name}", value, "swap the two numbers")
+        given, remedy = len(self.course_weights), f"give one for each of {', '.join(COURSES)}"
+        require(given == len(COURSES), f"{len(COURSES)} course_weights", given, remedy)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,7 @@ HEIGHTS = np.array([-260, -215, -185, -140, -90, -40, 20, 80, 140, 220], float) 
 WIDTH = np.array([156, 160, 158, 150, 137, 128, 129, 136, 135, 120], float)  # half width of the muscle wall
 FRONT = np.array([78, 80, 82, 82, 81, 81, 86, 93, 92, 84], float)  # half depth in front of the axis
 BACK = np.array([106, 112, 114, 110, 102, 97, 98, 102, 103, 96], float)  # half depth behind it
-BELLY = np.array(
-    [0.1, 0.25, 0.5, 0.8, 1.0, 1.0, 0.9, 0.5, 0.2, 0.0]
-)  # how much of the visceral fat shows there
+BELLY = np.array([0.1, 0.25, 0.5, 0.8, 1.0, 1.0, 0.9, 0.5, 0.2, 0.0])  # how much of the visceral fat shows there
 POWER = 2.3  # exponent of the superellipse
 
 
@@ -38,9 +36,7 @@ def coarse_field(
     for axis in canvas.axes:
         first, last = int(np.floor(axis[0] / cell)) - 1, int(np.ceil(axis[-1] / cell)) + 1
         knots.append(np.arange(first, last + 1) * cell)
-        weights.append(
-            spline_weights(np.asarray(axis, float) / cell - first, last - first + 1, periodic=False)
-        )
+        weights.append(spline_weights(np.asarray(axis, float) / cell - first, last - first + 1, periodic=False))
     matrix, constant = canvas.pose.inverse()
     x, y, z = np.meshgrid(*knots, indexing="ij", sparse=True)
     body = [row[0] * x + row[1] * y + row[2] * z + c for row, c in zip(matrix, constant, strict=True)]
@@ -88,32 +84,20 @@ def build_muscles(canvas: Canvas, person: Person) -> None:
         spindle = [(-88, 230), (-88, 80), (-84, 0), (-80, -60), (-88, -110), (-108, -165)]
         spindle = np.array([(side * (32 if z > -100 else 24), y, z) for y, z in spindle])
         _muscle(canvas, spindle, np.array([18, 21, 24, 24, 20, 10]) * bulk**0.5, flatten=(0.70, 1.05, 1.0))
-        psoas = [
-            (side * 24, -46, 30),
-            (side * 33, -44, -30),
-            (side * 43, -36, -90),
-            (side * 55, -20, -150),
-            (side * 72, 8, -215),
-        ]
-        _muscle(canvas, psoas, np.array([6, 13, 19, 20, 15]) * bulk**0.7)
+        psoas = np.array([(24, -46, 30), (33, -44, -30), (43, -36, -90), (55, -20, -150), (72, 8, -215)])
+        _muscle(canvas, psoas * (side, 1, 1), np.array([6, 13, 19, 20, 15]) * bulk**0.7)
         square = [(side * 54, -74, 40), (side * 60, -72, -30), (side * 66, -72, -95)]
         _muscle(canvas, square, np.array([7, 10, 10]) * bulk**0.7, flatten=(0.7, 1.2, 1.0))
         crus = [(side * 12, -36, 95), (side * 15, -36, 40), (side * 13, -34, -5), (side * 9, -30, -40)]
         _muscle(canvas, crus, np.array([5, 6, 5, 2.5]))
     white_line = canvas.body_box((-5, 40, -230), (5, 140, 60))
-    if white_line is not None:
-        x, y, _ = canvas.body(white_line)
-        here = canvas.tissue[white_line.slices]
-        canvas.paint(
-            white_line, (here == Tissue.MUSCLE) & (np.abs(x) < 3.5) & (y > 0), Tissue.SUBCUTANEOUS_FAT
-        )
+    x, y, _ = canvas.body(white_line)
+    here = canvas.tissue[white_line.slices]
+    canvas.paint(white_line, (here == Tissue.MUSCLE) & (np.abs(x) < 3.5) & (y > 0), Tissue.SUBCUTANEOUS_FAT)
 
 
 def _muscle(canvas: Canvas, points: list, radii: np.ndarray, flatten: tuple | None = None) -> None:
-    solid = canvas.tube(points, radii, flatten=flatten, margin=3.0)
-    if solid is None:
-        return
-    box, sd = solid
+    box, sd = canvas.tube(points, radii, flatten=flatten, margin=3.0)
     soft, skin = canvas.noise("soft", box.slices), canvas.fields["skin"][box.slices]
     canvas.paint(box, (sd + soft * np.float32(1.2) < 0) & (skin < -4), Tissue.MUSCLE)
 
@@ -129,20 +113,12 @@ def build_chest(canvas: Canvas, person: Person) -> None:
         dy = y - CENTRE_Y
         depth = np.where(dy > 0, front, back) - 12
         edge = np.clip((np.abs(x) / (width - 12)) ** 2.4 + (np.abs(dy) / depth) ** 2.4, 0, 1.5)
-        height = (
-            top
-            + 7 * np.tanh(x / 40)
-            - drop * edge**2.4
-            - 14 * np.exp(-((x / 26) ** 2))
-            - 12 * (dy < 0) * edge
-        )
+        height = top + 7 * np.tanh(x / 40) - drop * edge**2.4 - 14 * np.exp(-((x / 26) ** 2)) - 12 * (dy < 0) * edge
         return ((z - height),)
 
     (above,) = coarse_field(canvas, dome)
     canvas.fields["diaphragm"] = above
     box = canvas.body_box((-230, -160, -30), (230, 160, 1000))
-    if box is None:
-        return
     up, inside = above[box.slices], cavity[box.slices]
     x, y, _ = canvas.body(box)
     canvas.paint(box, (np.abs(up) < 1.8) & (inside < 0), Tissue.MUSCLE)
@@ -153,13 +129,10 @@ def build_chest(canvas: Canvas, person: Person) -> None:
     centre = (-20 + rng.normal(0, 5), 24 + rng.normal(0, 5), 148)
     for grow, tissue in ((6.0, Tissue.VISCERAL_FAT), (0.0, Tissue.HEART)):
         heart = canvas.ellipsoid(centre, (58, 44, 46), turn=(0, 18, 20), margin=12)
-        if heart is not None:
-            inner = heart.box.slices
-            chest = (above[inner] > 1.8) & (cavity[inner] < -1.5)
-            canvas.paint(heart.box, (heart.sd < grow) & chest, tissue)
+        inner = heart.box.slices
+        canvas.paint(heart.box, (heart.sd < grow) & (above[inner] > 1.8) & (cavity[inner] < -1.5), tissue)
     gullet = canvas.tube([(-2, -24, 230), (-3, -22, 130), (-12, -12, 96), (-26, -6, 82)], [8, 8, 8, 9])
-    if gullet is not None:
-        canvas.paint(gullet.box, gullet.sd < 0, Tissue.STOMACH_WALL)
+    canvas.fill(gullet, Tissue.STOMACH_WALL)
 
 
 def build_table(canvas: Canvas, person: Person) -> None:

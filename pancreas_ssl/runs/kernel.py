@@ -1,9 +1,12 @@
-"""The kernel that notebooks run in: always this interpreter's own, with an environment of our choosing."""
+"""The kernel that notebooks run in: always this interpreter's own, with an environment of its own."""
 
 import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from jupyter_client import AsyncKernelManager, KernelManager
+from jupyter_client.kernelspec import KernelSpecManager
 
 __all__ = ["KERNEL", "answers", "kernel_environment", "kernel_manager", "own_kernel"]
 
@@ -35,7 +38,6 @@ def kernel_manager(
         folder: the kernel's working folder.
         started: called with the kernel's process id once it runs.
     """
-    from jupyter_client import AsyncKernelManager
 
     class OwnKernelManager(AsyncKernelManager):
         def __init__(self, **options):
@@ -52,12 +54,7 @@ def kernel_manager(
 
 def own_kernel() -> dict:
     """Options of a Jupyter kernel manager whose `python3` is this interpreter, its traffic encrypted where possible."""
-    from jupyter_client import KernelManager
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    options = {
-        "kernel_spec_manager": KernelSpecManager(kernel_dirs=[])
-    }  # no folders: only the interpreter's own
+    options = {"kernel_spec_manager": KernelSpecManager(kernel_dirs=[])}  # no folders: only the interpreter's own
     if "transport_encryption" in KernelManager.class_trait_names():
         options["transport_encryption"] = "auto"
     return options
@@ -65,8 +62,6 @@ def own_kernel() -> dict:
 
 def answers(timeout: float = 60.0) -> bool:
     """Whether such a kernel starts and computes; used by `pancreas-ssl doctor`."""
-    from jupyter_client import KernelManager
-
     manager = KernelManager(kernel_name=KERNEL, **own_kernel())
     manager.start_kernel()
     try:

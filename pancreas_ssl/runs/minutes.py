@@ -1,4 +1,4 @@
-"""How long the course takes: measured by tours on both kinds of processor, and scaled to the machine at hand.
+"""How long the course takes: measured by tours on both kinds of processor, and scaled to this machine.
 
     pancreas-ssl tour --out runs/tour
     python -m pancreas_ssl.runs.minutes runs/tour/report.json
@@ -12,8 +12,10 @@ import re
 import sys
 from pathlib import Path
 
+from pancreas_ssl.devices import plan, processor_name, seconds_of_pass
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.files import atomic_path
+from pancreas_ssl.files import write_text
+from pancreas_ssl.runs.notebook_profiles import CLASS, find_notebooks
 
 __all__ = ["expected_seconds", "keep_tour", "known_tours", "reference_seconds", "sentence"]
 
@@ -39,8 +41,7 @@ def reference_seconds() -> tuple[str, float]:
     """
     import torch
 
-    from pancreas_ssl.devices import plan, seconds_of_pass
-    from pancreas_ssl.network import SegmentationNetwork
+    from pancreas_ssl.method.network import SegmentationNetwork
 
     chosen = plan("cpu")
     layout = torch.channels_last_3d if chosen.channels_last else torch.contiguous_format
@@ -81,21 +82,15 @@ def keep_tour(report: str | Path, notebooks: str | Path | None = None) -> Path:
     Raises:
         InputError: no report of a whole tour in the profile `class`.
     """
-    from pancreas_ssl.runs.profiles import CLASS, find_notebooks
-
     paths = find_notebooks(notebooks)
     try:
         found = json.loads(Path(report).read_text(encoding="utf-8"))
         spent = {entry["name"]: entry["seconds"] for entry in found["notebooks"]}
-        whole = (
-            found["status"] == "ok" and found["profile"] == CLASS and set(spent) == {p.stem for p in paths}
-        )
+        whole = found["status"] == "ok" and found["profile"] == CLASS and set(spent) == {p.stem for p in paths}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"expected the report.json of a tour, got {report} ({error}); name one") from error
     if not whole:
         raise InputError(f"expected a tour of all notebooks that ended well, got {report}; run it again")
-    from pancreas_ssl.devices import processor_name
-
     precision, reference = reference_seconds()
     entry = {
         "processor": processor_name(),
@@ -105,19 +100,12 @@ def keep_tour(report: str | Path, notebooks: str | Path | None = None) -> Path:
     }
     tours = known_tours() | {precision: entry}
     command = "pancreas-ssl tour --out RUN && python -m pancreas_ssl.runs.minutes RUN/report.json"
-    with atomic_path(FILE) as temporary:
-        temporary.write_text(
-            json.dumps({"command": command, "tours": tours}, indent=1) + "\n", encoding="utf-8"
-        )
+    write_text(FILE, json.dumps({"command": command, "tours": tours}, indent=1) + "\n")
     for path in paths:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         first = notebook["cells"][0]
-        first["source"] = TIME.sub(sentence(path.stem, tours), "".join(first["source"])).splitlines(
-            keepends=True
-        )
-        with atomic_path(path) as temporary:
-            text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-            temporary.write_text(text, encoding="utf-8")
+        first["source"] = TIME.sub(sentence(path.stem, tours), "".join(first["source"])).splitlines(keepends=True)
+        write_text(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
     return FILE
 
 

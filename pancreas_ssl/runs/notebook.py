@@ -1,4 +1,4 @@
-"""One notebook, executed by papermill: strict parameters, one kernel, an error told in a sentence.
+"""One notebook, executed by papermill: strict parameters, one kernel, an error reported in one sentence.
 
 The executed copy appears in the output folder when the run has ended, also after a failure. No widget state is
 kept in it (a volume viewer would add megabytes); figures are PNGs.
@@ -6,7 +6,6 @@ kept in it (a volume viewer would add megabytes); figures are PNGs.
 
 import contextlib
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -14,22 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import make_folder
 from pancreas_ssl.runs.kernel import KERNEL, kernel_environment, kernel_manager
-from pancreas_ssl.runs.measure import PeakMemory
-from pancreas_ssl.runs.parameters import check_parameters, declared_parameters
-from pancreas_ssl.runs.profiles import CLASS, profile_parameters
+from pancreas_ssl.runs.notebook_profiles import CLASS, profile_parameters
+from pancreas_ssl.runs.parameters import Parameter, check_parameters, declared_parameters
+from pancreas_ssl.runs.peak_memory import PeakMemory
 
-__all__ = ["NotebookRun", "Progress", "read_notebook", "run_notebook"]
+__all__ = ["CellStarted", "NotebookRun", "notebook_parameters", "read_notebook", "run_notebook"]
 
-Progress = Callable[[int, int, str], None]
+CellStarted = Callable[[int, int, str], None]
 """Called when a code cell starts: its place among the code cells (from 1), their number, the heading above it."""
 
 
 @dataclass(frozen=True)
 class NotebookRun:
-    """What came of one notebook.
+    """The result of one notebook.
 
     Attributes:
         name: file name without suffix.
@@ -62,8 +63,6 @@ class NotebookRun:
 
 def read_notebook(path: str | Path):
     """Read a notebook as nbformat version 4, or an `InputError`."""
-    import nbformat
-
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no notebook {path}; check the path")
@@ -75,13 +74,26 @@ def read_notebook(path: str | Path):
         ) from error
 
 
+def notebook_parameters(
+    path: Path, profile: str = CLASS, given: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Parameter], dict[str, Any]]:
+    """The parameters that a notebook declares, and the values to set: the profile's, and `given` ones over them.
+
+    Raises:
+        InputError: no notebook, an unknown parameter or profile, a value of another type.
+    """
+    declared = declared_parameters(read_notebook(path), path.name)
+    from_profile = check_parameters(profile_parameters(profile, path), declared, f"{path.name} (profile {profile})")
+    return declared, from_profile | check_parameters(given or {}, declared, path.name)
+
+
 def run_notebook(
     path: str | Path,
     parameters: Mapping[str, Any] | None = None,
     out: str | Path = ".",
     profile: str = CLASS,
     *,
-    progress: Progress | None = None,
+    progress: CellStarted | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> NotebookRun:
     """Execute a notebook with these parameters; the executed copy and its figures go to `out`.
@@ -105,33 +117,26 @@ def run_notebook(
         >>> run_notebook("notebooks/02_baseline.ipynb", {"STEPS": 20}, "out").check()   # doctest: +SKIP
     """
     path = Path(path).resolve()
-    notebook = read_notebook(path)
-    declared = declared_parameters(notebook, path.name)
-    from_profile = check_parameters(
-        profile_parameters(profile, path), declared, f"{path.name} (profile {profile})"
-    )
-    values = from_profile | check_parameters(parameters or {}, declared, path.name)
+    declared, values = notebook_parameters(path, profile, parameters)
     out = make_folder(Path(out).resolve())
     figures = make_folder(out / "figures" / path.stem)
 
-    seen = _Seen(notebook, progress, injected=bool(values))
-    begin = time.perf_counter()
-    holder = Path(tempfile.mkdtemp(prefix=f".running-{path.stem}-", dir=out))
-    temporary, executed = holder / path.name, out / path.name
+    counter = _CellCounter(read_notebook(path), progress)
+    begin, executed = time.perf_counter(), out / path.name
     status, message = "ok", ""
-    with PeakMemory() as memory:
+    unfinished = tempfile.TemporaryDirectory(prefix=f".running-{path.stem}-", dir=out, ignore_cleanup_errors=True)
+    with PeakMemory() as memory, unfinished as holder:
+        temporary = Path(holder) / path.name
         try:
             manager = kernel_manager(kernel_environment(figures, environment), path.parent, memory.watch)
-            _execute(path, temporary, values, manager, seen)
+            _execute(path, temporary, values, manager, counter)
         except KeyboardInterrupt:
-            status, message = "interrupted", f"{path.name} was interrupted {seen.place()}"
+            status, message = "interrupted", f"{path.name} was interrupted {counter.place()}"
         except Exception as error:
-            status, message = "failed", _sentence(path.name, error, seen)
-        finally:
-            kept = _keep(temporary, executed)
-            shutil.rmtree(holder, ignore_errors=True)
-            with contextlib.suppress(OSError):  # it holds figures
-                figures.rmdir()
+            status, message = "failed", _failure(path.name, error, counter)
+        kept = _keep(temporary, executed)
+    with contextlib.suppress(OSError):  # it holds figures
+        figures.rmdir()
     if status != "ok" and kept:
         message += f"; the notebook as far as it ran is {executed}"
     return NotebookRun(
@@ -148,7 +153,7 @@ def run_notebook(
     )
 
 
-def _execute(path: Path, output: Path, values: dict[str, Any], manager: type, seen: "_Seen") -> None:
+def _execute(path: Path, output: Path, values: dict[str, Any], manager: type, counter: "_CellCounter") -> None:
     """Papermill's own call. Braces in a path would be taken for a template, so they are doubled."""
     import papermill
 
@@ -161,14 +166,12 @@ def _execute(path: Path, output: Path, values: dict[str, Any], manager: type, se
         progress_bar=False,
         store_widget_state=False,
         kernel_manager_class=manager,
-        on_cell_start=seen.cell,
+        on_cell_start=counter.cell,
     )
 
 
 def _keep(temporary: Path, executed: Path) -> bool:
     """Move a whole executed notebook to its place; one cut off while being written is dropped."""
-    import nbformat
-
     try:
         notebook = nbformat.read(temporary, as_version=4)
     except Exception:  # not there, or not whole
@@ -179,38 +182,27 @@ def _keep(temporary: Path, executed: Path) -> bool:
     return True
 
 
-class _Seen:
+class _CellCounter:
     """Which cell is running, counted as in the notebook that the reader opens (the injected cell not counted)."""
 
-    def __init__(self, notebook, progress: Progress | None, injected: bool):
-        self.progress, self.index = progress, None
+    def __init__(self, notebook, progress: CellStarted | None):
+        self.progress, self.index, self.injected = progress, None, 0
         self.cells = list(notebook.cells)
-        tagged = [
-            i for i, c in enumerate(self.cells) if "parameters" in c.get("metadata", {}).get("tags", [])
-        ]
-        self.injected_at = (tagged[0] + 1 if tagged else 0) if injected else None
         self.code = [i for i, c in enumerate(self.cells) if c.cell_type == "code" and c.source.strip()]
 
-    def original(self, index: int) -> int | None:
-        """Index in the notebook as it was before the parameters were injected; None for the injected cell."""
-        if self.injected_at is None or index < self.injected_at:
-            return index
-        return None if index == self.injected_at else index - 1
-
     def cell(self, cell, cell_index: int) -> None:
-        index = self.original(cell_index)
-        if index is None:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            self.injected = 1
             return
-        self.index = index
+        self.index = index = cell_index - self.injected
         if self.progress is not None and index in self.code:
             self.progress(self.code.index(index) + 1, len(self.code), heading_above(self.cells, index))
 
-    def place(self, index: int | None = None) -> str:
-        """`in cell 7 ("history = fit(...)")`, or `before its first cell`."""
-        index = self.index if index is None else index
-        if index is None:
+    def place(self) -> str:
+        """`in cell 7 of 9 ("history = fit(...)")`, or `before its first cell`."""
+        if self.index is None:
             return "before its first cell"
-        return f'in cell {index + 1} of {len(self.cells)} ("{first_line(self.cells[index].source)}")'
+        return f'in cell {self.index + 1} of {len(self.cells)} ("{first_line(self.cells[self.index].source)}")'
 
 
 def heading_above(cells: list, index: int) -> str:
@@ -230,7 +222,7 @@ def first_line(source: str, width: int = 70) -> str:
     return code[0] if len(code[0]) <= width else code[0][: width - 3] + "..."
 
 
-def _sentence(name: str, error: Exception, seen: _Seen) -> str:
+def _failure(name: str, error: Exception, counter: _CellCounter) -> str:
     """A failure of papermill, of the kernel or of a cell in one sentence."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -238,9 +230,8 @@ def _sentence(name: str, error: Exception, seen: _Seen) -> str:
     if isinstance(error, PapermillExecutionError):
         text = " ".join(str(error.evalue).split())
         text = text if len(text) <= 400 else text[:397] + "..."
-        where = seen.place(seen.original(error.cell_index))
-        return f"{name} stopped {where} with {error.ename}: {text or 'no message'}"
+        return f"{name} stopped {counter.place()} with {error.ename}: {text or 'no message'}"
     if isinstance(error, DeadKernelError):
-        return f"{name} stopped {seen.place()} because its kernel died, most often for want of memory"
+        return f"{name} stopped {counter.place()} because its kernel died, most often for lack of memory"
     text = " ".join(str(error).split()) or "no message"
-    return f"{name} could not be run {seen.place()} ({type(error).__name__}: {text}); try pancreas-ssl doctor"
+    return f"{name} could not be run {counter.place()} ({type(error).__name__}: {text}); try pancreas-ssl doctor"

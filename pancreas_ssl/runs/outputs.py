@@ -1,20 +1,22 @@
-"""What an executed notebook holds: seconds per cell, recorded results, figures with their words and numbers."""
+"""What an executed notebook holds: seconds per cell, recorded results, figures with their descriptions and tables."""
 
 import base64
 import hashlib
 from pathlib import Path
 from typing import Any
 
-from pancreas_ssl.files import atomic_path, make_folder
+import nbformat
+
+from pancreas_ssl.files import atomic_path
 from pancreas_ssl.runs.notebook import first_line, heading_above
 from pancreas_ssl.runs.results import recorded
 
-__all__ = ["notebook_facts"]
+__all__ = ["notebook_facts", "relative"]
 
 _PAPERMILL_OWN = {"injected-parameters", "papermill-error-cell-tag"}
 
 
-def notebook_facts(executed: str | Path, figures: str | Path) -> dict[str, Any]:
+def notebook_facts(executed: Path, figures: Path, folder: Path) -> dict[str, Any]:
     """Facts of an executed notebook as plain values: `title`, `cells`, `results`, `figures`.
 
     Cells are counted from 1 as in the notebook that was run, without those that papermill inserts. Each PNG output
@@ -24,26 +26,21 @@ def notebook_facts(executed: str | Path, figures: str | Path) -> dict[str, Any]:
     Args:
         executed: notebook written by `run_notebook`.
         figures: folder of the notebook's figures.
+        folder: of the run, to which the figures' paths are relative.
     """
-    import nbformat
-
     notebook = nbformat.read(executed, as_version=4)
-    notebook.cells = [
-        cell for cell in notebook.cells if not _PAPERMILL_OWN & set(cell.metadata.get("tags", []))
-    ]
+    notebook.cells = [cell for cell in notebook.cells if not _PAPERMILL_OWN & set(cell.metadata.get("tags", []))]
     return {
-        "title": _title(notebook) or Path(executed).stem,
+        "title": _title(notebook) or executed.stem,
         "cells": _cells(notebook),
         "results": recorded(notebook),
-        "figures": _figures(notebook, Path(figures)),
+        "figures": _figures(notebook, figures, folder),
     }
 
 
 def _title(notebook) -> str:
     """The first level-1 heading."""
-    lines = [
-        line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()
-    ]
+    lines = [line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
     return next((line[2:].strip() for line in lines if line.startswith("# ")), "")
 
 
@@ -68,9 +65,9 @@ def _cells(notebook) -> list[dict[str, Any]]:
     return cells
 
 
-def _figures(notebook, folder: Path) -> list[dict[str, Any]]:
+def _figures(notebook, figures: Path, folder: Path) -> list[dict[str, Any]]:
     """PNG outputs in order: file, alternative text (None when there is none), table (None when there is none)."""
-    saved = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(folder.glob("*.png"))}
+    saved = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(figures.glob("*.png"))}
     found: dict[Path, dict[str, Any]] = {}
     for index, cell in enumerate(notebook.cells):
         pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
@@ -78,32 +75,35 @@ def _figures(notebook, folder: Path) -> list[dict[str, Any]]:
             png = base64.b64decode(output.data["image/png"])
             path = saved.get(hashlib.sha256(png).hexdigest())
             if path is None:
-                path = folder / f"cell-{index + 1:02d}-{count}.png"
-                make_folder(folder)
+                path = figures / f"cell-{index + 1:02d}-{count}.png"
                 with atomic_path(path) as temporary:
                     temporary.write_bytes(png)
-            heading = heading_above(notebook.cells, index)
-            found[path] = _figure(path, index + 1, heading, _alt(output), _width(output))
+            shown = {"width": _width(output), "cell": index + 1, "heading": heading_above(notebook.cells, index)}
+            found[path] = _figure(path, folder, _alt(output), **shown)
     for path in sorted(set(saved.values()) - set(found)):  # saved, but shown by a widget only
-        found[path] = _figure(path, None, "", None)
+        found[path] = _figure(path, folder)
     return list(found.values())
 
 
-def _figure(
-    path: Path, cell: int | None, heading: str, alt: str | None, width: int | None = None
-) -> dict[str, Any]:
-    words, table = path.with_suffix(".txt"), path.with_suffix(".csv")
-    if not alt and words.is_file():
-        alt = words.read_text(encoding="utf-8").strip()
+def _figure(path: Path, folder: Path, alt: str | None = None, **shown: Any) -> dict[str, Any]:
+    """One figure's facts; `shown` holds width, cell and heading of a figure that a cell shows."""
+    description, table = path.with_suffix(".txt"), path.with_suffix(".csv")
+    if not alt and description.is_file():
+        alt = description.read_text(encoding="utf-8").strip()
     return {
         "name": path.stem,
-        "file": path,
+        "file": relative(path, folder),
         "alt": alt or None,
-        "table": table if table.is_file() else None,
-        "width": width,
-        "cell": cell,
-        "heading": heading,
-    }
+        "table": relative(table, folder) if table.is_file() else None,
+    } | ({"width": None, "cell": None, "heading": ""} | shown)
+
+
+def relative(path: Path | None, folder: Path) -> str | None:
+    """The path as the report names it: below the run's folder where it lies there; None stays None."""
+    if path is None:
+        return None
+    path, folder = path.resolve(), folder.resolve()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
 def _alt(output) -> str | None:

@@ -1,4 +1,4 @@
-"""What a notebook can be told: the cell tagged `parameters`, read strictly, and values checked against it.
+"""A notebook's parameters: the cell tagged `parameters`, read strictly, and values checked against it.
 
 The cell holds comments and plain lines `NAME = literal  # help`. The literal gives the type. Nothing is executed:
 the cell is parsed with `ast`, so a name that the notebook does not declare, or a value of another type, is refused
@@ -30,7 +30,7 @@ class Parameter:
 
     @property
     def kind(self) -> str:
-        """The expected type in words."""
+        """A description of the expected type."""
         return _KINDS.get(type(self.default), "anything")
 
 
@@ -53,9 +53,7 @@ def declared_parameters(notebook, title: str = "the notebook") -> dict[str, Para
     """
     cells = [cell for cell in notebook.cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     if len(cells) > 1:
-        raise InputError(
-            f"expected one cell tagged 'parameters' in {title}, found {len(cells)}; keep one of them"
-        )
+        raise InputError(f"expected one cell tagged 'parameters' in {title}, found {len(cells)}; keep one of them")
     return {p.name: p for p in parse_parameters(cells[0].source, title)} if cells else {}
 
 
@@ -76,9 +74,7 @@ def parse_parameters(source: str, title: str = "the notebook") -> list[Parameter
     found: dict[str, Parameter] = {}
     for node in tree.body:
         line = source.splitlines()[node.lineno - 1].strip()
-        if not (
-            isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
-        ):
+        if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
             raise InputError(
                 f"expected {FORM} in the parameters cell of {title}, line {node.lineno} is '{line}'; "
                 f"move other code to the next cell"
@@ -92,9 +88,7 @@ def parse_parameters(source: str, title: str = "the notebook") -> list[Parameter
                 f"is '{line}'; write the value out and compute with it in the next cell"
             ) from error
         if name in found:
-            raise InputError(
-                f"the parameters cell of {title} sets {name} twice (line {node.lineno}); keep one line"
-            )
+            raise InputError(f"the parameters cell of {title} sets {name} twice (line {node.lineno}); keep one line")
         found[name] = Parameter(name, default, comments.get(node.end_lineno, ""))
     return list(found.values())
 
@@ -154,7 +148,7 @@ def _like(item: Any, defaults: Any) -> bool:
 
 
 def _from_text(text: str, kind: type) -> Any:
-    """Text as a literal; the words of everyday speech for booleans; the text itself when it is no literal."""
+    """Text as a literal, also yes, no, on and off for booleans; the text itself when it is no literal."""
     if kind is bool and text.strip().lower() in ("true", "yes", "on", "false", "no", "off"):
         return text.strip().lower() in ("true", "yes", "on")
     try:

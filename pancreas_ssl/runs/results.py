@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.runs.words import readable
+from pancreas_ssl.progress import in_kernel
+from pancreas_ssl.runs.formatting import readable
 
 __all__ = ["MIME", "record", "recorded"]
 
@@ -17,7 +18,7 @@ def record(**values: Any) -> None:
     """Show key results and keep them for the run report.
 
     Values: numbers, strings, booleans, None, and lists or dictionaries of these; numpy scalars and arrays of up
-    to 100 values are converted, a not-a-number becomes null. A name recorded twice keeps its last value. A name
+    to 100 values are converted, NaN and infinity become null. A name recorded twice keeps its last value. A name
     should say its unit (`volume_ml`, `seconds`).
 
     In a notebook the output carries the MIME type `application/vnd.pancreas-ssl.results+json` beside an HTML
@@ -36,7 +37,7 @@ def record(**values: Any) -> None:
         return
     width = max(len(name) for name in plain)
     text = "\n".join(f"{name:<{width}}  {readable(value)}" for name, value in plain.items())
-    if not _in_kernel():
+    if not in_kernel():
         print(text)
         return
     from IPython.display import display
@@ -77,14 +78,5 @@ def _plain(name: str, value: Any) -> Any:
         return {str(key): _plain(name, item) for key, item in value.items()}
     raise InputError(
         f"record expects numbers, strings, booleans or short lists of them, {name} is a {type(value).__name__}; "
-        f"record a number that sums it up"
+        f"record a number that summarises it"
     )
-
-
-def _in_kernel() -> bool:
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
-    shell = get_ipython()
-    return shell is not None and hasattr(shell, "kernel")

@@ -1,27 +1,24 @@
 """The tour: every notebook in order, one folder, one report.
 
-The report is written anew after each notebook, so that an interrupted tour leaves one for what was done. A failing
+The report is rewritten after each notebook, so that an interrupted tour leaves one of what was done. A failing
 notebook does not stop the others.
 """
 
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import make_folder
-from pancreas_ssl.runs.data_used import data_digest
-from pancreas_ssl.runs.notebook import read_notebook, run_notebook
-from pancreas_ssl.runs.parameters import check_parameters, declared_parameters
-from pancreas_ssl.runs.profiles import CLASS, find_notebooks, profile_parameters
-from pancreas_ssl.runs.progress import show_progress
-from pancreas_ssl.runs.report import build_report, notebook_entry, write_report
-from pancreas_ssl.runs.surroundings import surroundings
-from pancreas_ssl.runs.words import duration
+from pancreas_ssl.progress import Progress, duration
+from pancreas_ssl.runs.machine import data_digest, run_environment
+from pancreas_ssl.runs.notebook import NotebookRun, notebook_parameters, run_notebook
+from pancreas_ssl.runs.notebook_profiles import CLASS, find_notebooks
+from pancreas_ssl.runs.run_report import build_report, notebook_entry, write_report
+from pancreas_ssl.signals import handling, interrupt
 
 __all__ = ["Tour", "fetch_real_ct", "new_run_folder", "run_and_report", "tour"]
 
@@ -30,7 +27,7 @@ REAL_CT = "lidc_idri_0001"
 
 @dataclass(frozen=True)
 class Tour:
-    """What came of a tour: its folder, report.html, and the report's status ('ok' when all went well)."""
+    """The result of a tour: its folder, report.html, and the report's status ('ok' when all went well)."""
 
     folder: Path
     report: Path
@@ -52,7 +49,7 @@ def tour(
         out: the run's folder; by default `runs/<date>_<time>-tour`.
         notebooks: folder of the notebooks; by default the course's.
         say: called with each line for the reader.
-        fetch: fetch the real CT before. When it cannot be had, a sentence says so, also in the report.
+        fetch: fetch the real CT before. When that fails, a sentence says so, also in the report.
 
     Raises:
         InputError: no notebooks, an unknown profile, or a profile that sets what a notebook does not declare;
@@ -60,8 +57,7 @@ def tour(
     """
     paths = find_notebooks(notebooks)
     for path in paths:
-        declared = declared_parameters(read_notebook(path), path.name)
-        check_parameters(profile_parameters(profile, path), declared, f"{path.name} (profile {profile})")
+        notebook_parameters(path, profile)
     folder = new_run_folder("tour", out)
     notes = fetch_real_ct(say) if fetch else []
     return run_and_report(paths, profile, folder, title="Run report: the tour", notes=notes, say=say)
@@ -77,38 +73,33 @@ def run_and_report(
     notes: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Tour:
-    """Run these notebooks one after the other into `folder`; the report is renewed after each."""
+    """Run these notebooks one after the other into `folder`; the report is rewritten after each."""
     started, entries, notes = datetime.now().astimezone(), [], list(notes)
-    environment, planned = surroundings(), [path.stem for path in paths]
-
-    def write() -> tuple[Path, str]:
-        report = build_report(
-            entries,
-            title=title,
-            profile=profile,
-            started=started,
-            environment=environment,
-            planned=planned,
-            notes=notes,
-        )
-        return write_report(report, folder), report["status"]
-
-    say(f"{len(paths)} notebook{'s' * (len(paths) > 1)}, profile {profile}, device {environment['device']}")
-    with _terminate_as_interrupt():
+    about = {"title": title, "profile": profile, "started": started, "environment": run_environment()}
+    say(f"{len(paths)} notebook{'s' * (len(paths) > 1)}, profile {profile}, device {about['environment']['device']}")
+    with handling(interrupt, signal.SIGTERM):  # taken like Ctrl-C, so that the report is still written
         for path in paths:
-            with show_progress(path.stem) as progress:
-                run = run_notebook(path, parameters, folder, profile, progress=progress)
+            run = _run_shown(path, parameters, folder, profile)
             entries.append(notebook_entry(run, folder, data_digest()))
-            say(
-                f"{run.status:>11}  {path.stem}  {duration(run.seconds)}"
-                + (f"  {run.message}" if run.message else "")
-            )
+            spent = duration(run.seconds, tenths=True)
+            say(f"{run.status:>11}  {path.stem}  {spent}" + (f"  {run.message}" if run.message else ""))
             if run.status == "interrupted":
-                notes.append("The run was interrupted; this report tells what was done until then.")
-            page, status = write()
+                notes.append("The run was interrupted; this report covers what was done until then.")
+            report = build_report(entries, notes=notes, planned=[path.stem for path in paths], **about)
+            page = write_report(report, folder)
             if run.status == "interrupted":
                 break
-    return Tour(folder, page, status)
+    return Tour(folder, page, report["status"])
+
+
+def _run_shown(path: Path, parameters: dict | None, folder: Path, profile: str) -> NotebookRun:
+    """Run a notebook while standard error shows the cell that is running."""
+    with Progress(0, title=path.stem, unit="cell", stream=sys.stderr, estimate=False) as bar:
+
+        def show(place: int, cells: int, heading: str) -> None:
+            bar.update(place, heading, total=cells)
+
+        return run_notebook(path, parameters, folder, profile, progress=show)
 
 
 def new_run_folder(kind: str, out: str | Path | None = None) -> Path:
@@ -125,7 +116,7 @@ def new_run_folder(kind: str, out: str | Path | None = None) -> Path:
 
 
 def fetch_real_ct(say: Callable[[str], None] = print) -> list[str]:
-    """Fetch the real CT; a list with one sentence when it cannot be had, else an empty one."""
+    """Fetch the real CT; a list with one sentence when that fails, else an empty one."""
     from pancreas_ssl.data.access import fetch
 
     try:
@@ -135,20 +126,3 @@ def fetch_real_ct(say: Callable[[str], None] = print) -> list[str]:
         say(sentence)
         return [sentence]
     return []
-
-
-@contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """A polite request to end (SIGTERM) is taken like Ctrl-C, so that the report is still written."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -7,7 +7,7 @@ mechanism, never a clinical one.
 """
 
 from pancreas_ssl.study.config import Study, load_study
-from pancreas_ssl.study.measure import patient_metrics
+from pancreas_ssl.study.measurements import patient_metrics
 from pancreas_ssl.study.power import smallest_difference
 from pancreas_ssl.study.roles import check_role, open_cases
 from pancreas_ssl.study.run import run_study

@@ -1,6 +1,6 @@
 """The study's one file: arms x seeds x sources, and the comparisons, named before anything runs.
 
-Keys beside these are refused; an arm is the fields of Recipe in which it differs, and what it
+Other keys are refused; an arm is the fields of Recipe in which it differs, and what it
 trains on, where that is another source (an in-domain oracle) or fewer patients.
 
     name: controls
@@ -24,33 +24,28 @@ trains on, where that is another source (an in-domain oracle) or fewer patients.
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, field_validator
+from pydantic import Field, create_model, field_validator
 
+from pancreas_ssl.data.cards import Strict
+from pancreas_ssl.data.yaml_errors import Place, empty_is_no_keys, read_yaml, validate, where
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.evaluation.summary import METRICS
+from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study.roles import full_name
-from pancreas_ssl.study.sentences import Lines, build, read_yaml, where
-from pancreas_ssl.training.recipe import Recipe
 
 __all__ = ["Comparison", "Power", "Study", "load_study"]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 _FIELDS = {f.name: (Any, None) for f in dataclasses.fields(Recipe) if f.name != "seed"}
 RecipeFields = create_model("RecipeFields", __base__=Strict, **_FIELDS)
 ArmFields = create_model(
-    "ArmFields",
-    __base__=RecipeFields,
-    oracle=(str | None, None),
-    labelled=(Annotated[int, Field(ge=1)] | None, None),
+    "ArmFields", __base__=RecipeFields, oracle=(str | None, None), labelled=(Annotated[int, Field(ge=1)] | None, None)
 )
 
-_given = BeforeValidator(lambda value: {} if value is None else value)
 _one_or_more = Field(min_length=1)
 
 
@@ -81,8 +76,8 @@ class Study(Strict):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$")
     train: str
-    recipe: Annotated[RecipeFields, _given] = RecipeFields()
-    arms: dict[str, Annotated[ArmFields, _given]] = _one_or_more
+    recipe: Annotated[RecipeFields, empty_is_no_keys] = RecipeFields()
+    arms: dict[str, Annotated[ArmFields, empty_is_no_keys]] = _one_or_more
     seeds: list[Annotated[int, Field(ge=0)]] = _one_or_more
     measure: list[str] = _one_or_more
     patients: int | None = Field(None, ge=1)
@@ -94,7 +89,7 @@ class Study(Strict):
     @classmethod
     def _once(cls, values: list) -> list:
         if len(set(values)) < len(values):
-            raise ValueError(f"each stands there once, not {', '.join(map(str, values))}")
+            raise ValueError(f"each must be listed once, not {', '.join(map(str, values))}")
         return values
 
     @field_validator("arms")
@@ -103,13 +98,9 @@ class Study(Strict):
         folders: dict[str, str] = {}
         for name in arms:
             if not name.strip() or set(name) - set("_/+-. ") - set(filter(str.isalnum, name)):
-                raise ValueError(
-                    f"an arm's name holds letters, digits, spaces and _ / + - . only, not {name!r}"
-                )
+                raise ValueError(f"an arm's name holds letters, digits, spaces and _ / + - . only, not {name!r}")
             if folders.setdefault(folder_of(name), name) != name:
-                raise ValueError(
-                    f"the arms {folders[folder_of(name)]} and {name} would share a folder, rename one"
-                )
+                raise ValueError(f"the arms {folders[folder_of(name)]} and {name} would share a folder, rename one")
         return arms
 
     def recipe_of(self, arm: str) -> dict[str, Any]:
@@ -160,56 +151,39 @@ def load_study(path: str | Path) -> Study:
         [0, 1, 2, 3, 4]
     """
     path = Path(path)
-    values, lines = read_yaml(path)
-    study = build(Study, values, lines, path)
+    values, lines = read_yaml(path, "a study's configuration")
+    study = validate(Study, values, lines, path)
+
+    def check(fine: bool, place: Place, sentence: str) -> None:
+        if not fine:
+            raise InputError(f"{where(place, lines, path)}: {sentence}")
+
     for arm in study.arms:
         try:
             Recipe.from_dict(study.recipe_of(arm))
         except InputError as error:
-            raise InputError(f"{where(('arms', arm), lines, path)}: {error}") from error
+            check(False, ("arms", arm), str(error))
         oracle = study.arms[arm].oracle
-        if oracle is not None and oracle not in study.measure:
-            raise InputError(
-                f"{where(('arms', arm, 'oracle'), lines, path)}: expected a source that stands under measure, got "
-                f"{oracle}; add it there or correct it"
-            )
+        expected = f"expected a source listed under measure, got {oracle}; add it there or correct it"
+        check(oracle is None or oracle in study.measure, ("arms", arm, "oracle"), expected)
     named = [full_name(source) for source in (study.train, *study.measure)][1:]
-    if len(set(named)) < len(named):
-        raise InputError(
-            f"{where(('measure',), lines, path)}: expected each source once, got {', '.join(named)}"
-        )
-    _check_comparisons(study, lines, path)
+    check(len(set(named)) == len(named), ("measure",), f"expected each source once, got {', '.join(named)}")
+    for index, comparison in enumerate(study.comparisons):
+        _check_comparison(study, comparison, index, check)
     return study
 
 
-def _check_comparisons(study: Study, lines: Lines, path: Path) -> None:
-    from pancreas_ssl.evaluation.summary import METRICS
-
-    for index, comparison in enumerate(study.comparisons):
-        at = ("comparisons", index)
-        if comparison.name in [other.name for other in study.comparisons[:index]]:
-            raise InputError(
-                f"{where((*at, 'name'), lines, path)}: the name {comparison.name} is taken; choose another"
-            )
-        for role in ("arm", "against"):
-            if (arm := getattr(comparison, role)) not in study.arms:
-                raise InputError(
-                    f"{where((*at, role), lines, path)}: expected one of the arms {', '.join(study.arms)}, got {arm}; "
-                    f"name one of them"
-                )
-        if comparison.arm == comparison.against:
-            raise InputError(
-                f"{where((*at, 'against'), lines, path)}: expected another arm than {comparison.arm}"
-            )
-        if comparison.metric not in METRICS:
-            raise InputError(
-                f"{where((*at, 'metric'), lines, path)}: expected one of {', '.join(METRICS)}, got {comparison.metric}"
-            )
-        both = set(study.sources_of(comparison.arm)) & set(study.sources_of(comparison.against))
-        strange = [source for source in study.compared(comparison) if source not in both]
-        if strange or not both:
-            raise InputError(
-                f"{where((*at, 'sources'), lines, path)}: expected sources that both {comparison.arm} and "
-                f"{comparison.against} are measured on ({', '.join(sorted(both)) or 'none'}), got "
-                f"{', '.join(strange) or 'none'}; correct the comparison"
-            )
+def _check_comparison(study: Study, comparison: Comparison, index: int, check: Callable[..., None]) -> None:
+    at, name, arm, against = ("comparisons", index), comparison.name, comparison.arm, comparison.against
+    taken = name in [other.name for other in study.comparisons[:index]]
+    check(not taken, (*at, "name"), f"the name {name} is taken; choose another")
+    for key, value in (("arm", arm), ("against", against)):
+        known = f"expected one of the arms {', '.join(study.arms)}, got {value}; name one of them"
+        check(value in study.arms, (*at, key), known)
+    check(arm != against, (*at, "against"), f"expected another arm than {arm}")
+    metric = f"expected one of {', '.join(METRICS)}, got {comparison.metric}"
+    check(comparison.metric in METRICS, (*at, "metric"), metric)
+    both = set(study.sources_of(arm)) & set(study.sources_of(against))
+    strange = ", ".join(source for source in study.compared(comparison) if source not in both)
+    expected = f"expected sources that both {arm} and {against} are measured on ({', '.join(sorted(both)) or 'none'})"
+    check(bool(both) and not strange, (*at, "sources"), f"{expected}, got {strange or 'none'}; correct the comparison")

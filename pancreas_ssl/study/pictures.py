@@ -1,23 +1,19 @@
 """The study in pictures, each with alt text and table: patients per source, differences, convergence."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.figures.dots import dice_dots, interval_chart
-from pancreas_ssl.figures.style import drawing, marks, new_figure
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pancreas_ssl.figures.style import drawing, new_figure, series_styles
 
 __all__ = ["convergence", "differences", "dice_by_source", "pictures"]
 
 CROWDED = 5  # arms in a chart from which their names are slanted
 
 
-def pictures(rows: "pd.DataFrame", comparisons: "pd.DataFrame", curves: "pd.DataFrame") -> list[Described]:
+def pictures(rows: pd.DataFrame, comparisons: pd.DataFrame, curves: pd.DataFrame) -> list[Described]:
     """All figures of a study, in the order of its report."""
     drawn = dice_by_source(rows)
     if not comparisons.empty:
@@ -25,13 +21,11 @@ def pictures(rows: "pd.DataFrame", comparisons: "pd.DataFrame", curves: "pd.Data
     return [*drawn, convergence(curves)]
 
 
-def dice_by_source(rows: "pd.DataFrame") -> list[Described]:
+def dice_by_source(rows: pd.DataFrame) -> list[Described]:
     """Per source a chart with the arms side by side: a dot per patient (the mean over seeds), and the arm's mean."""
     drawn = []
     for source, part in rows.dropna(subset=["dice"]).groupby("source", sort=False):
-        patients = (
-            part.astype({"dice": float}).groupby(["arm", "case"], sort=False)["dice"].mean().reset_index()
-        )
+        patients = part.astype({"dice": float}).groupby(["arm", "case"], sort=False)["dice"].mean().reset_index()
         seeds = part["seed"].nunique()
         title = f"Dice on {source}, mean of {seeds} seed{'s' * (seeds > 1)}"
         name = "dice_" + "".join(c if c.isalnum() else "_" for c in str(source))
@@ -43,7 +37,7 @@ def dice_by_source(rows: "pd.DataFrame") -> list[Described]:
     return drawn
 
 
-def differences(comparisons: "pd.DataFrame") -> Described:
+def differences(comparisons: pd.DataFrame) -> Described:
     """Every comparison on every source with its 95 % interval; a star marks the lines that decide."""
     table = comparisons.copy()
     stars = np.where(table["decides"].astype(bool), " *", "")
@@ -54,7 +48,7 @@ def differences(comparisons: "pd.DataFrame") -> Described:
     return interval_chart(table[columns], title, unit=metrics, name="differences")
 
 
-def convergence(curves: "pd.DataFrame") -> Described:
+def convergence(curves: pd.DataFrame) -> Described:
     """Loss, and Dice on held-out patients of the training source, per step: a thin line per seed, a thick one for the
     mean of an arm's seeds.
 
@@ -68,7 +62,7 @@ def convergence(curves: "pd.DataFrame") -> Described:
     with drawing():
         figure = new_figure(9.2, 4.4)
         panels = figure.subplots(1, 2)
-        looks = marks(arms)
+        looks = series_styles(arms)
         for arm in arms:
             part, mark = curves[curves["arm"] == arm], looks[arm]
             for axis, column in zip(panels, ("loss", "held_out_dice"), strict=True):
@@ -98,19 +92,17 @@ def convergence(curves: "pd.DataFrame") -> Described:
     return Described(figure, alt, table, "convergence")
 
 
-def _ends(curves: "pd.DataFrame", arms: list[str]) -> "pd.DataFrame":
+def _ends(curves: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
     """Per arm: steps, loss and held-out Dice at half time and at the end, means over seeds; is it still rising?"""
-    import pandas as pd
-
     rows = []
     for arm in arms:
         part = curves[curves["arm"] == arm]
         steps, row = int(part["step"].max()), {"arm": arm, "seeds": part["seed"].nunique()}
         row["steps"] = steps
         for when, until in (("half-time", steps / 2), ("last", steps)):
-            for column, words in (("loss", "loss"), ("held_out_dice", "held-out Dice")):
+            for column, name in (("loss", "loss"), ("held_out_dice", "held-out Dice")):
                 known = part[part["step"] <= until].dropna(subset=[column])
                 last = known[known["step"] == known["step"].max()] if len(known) else known
-                row[f"{when} {words}"] = float(last[column].mean()) if len(last) else float("nan")
+                row[f"{when} {name}"] = float(last[column].mean()) if len(last) else float("nan")
         rows.append(row)
     return pd.DataFrame(rows)

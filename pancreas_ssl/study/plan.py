@@ -1,8 +1,8 @@
-"""From the file to cells, and what a folder remembers: a study may grow, but what exists in it stays what it was.
+"""From the file to jobs, and what a folder remembers: a study may grow, but what exists in it stays what it was.
 
-A *cell* is one arm with one seed: one training, then one row per patient and source. `plan.json` in the study's folder
-holds the configuration, each arm's whole recipe, the precision and digests of the data. A later start in the same
-folder must agree with it; further arms, seeds and comparisons are welcome.
+A *job* is one cell of the table arms x seeds: one training, then one row per patient and source. `plan.json` in the
+study's folder holds the configuration, each arm's whole recipe, the precision and digests of the data. A later start
+in the same folder must agree with it; further arms, seeds and comparisons may be added.
 """
 
 import hashlib
@@ -11,31 +11,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pancreas_ssl.data.generate import generator_version
+from pancreas_ssl.data.preprocessing import prepare_case
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.files import atomic_path
+from pancreas_ssl.files import write_text
+from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study.config import Study, folder_of
 from pancreas_ssl.study.roles import full_name, open_cases, role_of
-from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.training.fit import cases_digest
 
-__all__ = [
-    "Cell",
-    "Plan",
-    "agree",
-    "at_most",
-    "cell_folder",
-    "cells_of",
-    "make_plan",
-    "read_plan",
-    "revealed",
-    "write_plan",
-]
+__all__ = ["Job", "Plan", "agree", "agree_data", "at_most", "job_folder", "jobs_of", "make_plan", "read_plan",
+           "revealed", "write_plan"]  # fmt: skip
 
 PLAN = "plan.json"
-GROWS = ("arms", "seeds", "comparisons")
 
 
 @dataclass(frozen=True)
-class Cell:
+class Job:
     """One arm with one seed, with all that its process needs to know (plain values: it travels to that process)."""
 
     arm: str
@@ -68,13 +60,11 @@ def revealed(study: Study) -> list[str]:
 
 
 def make_plan(study: Study, precision: dict[str, str], reveal: bool) -> Plan:
-    """Open every case that the study will open (generating what is not on disk) and note the digests.
+    """Open every case that the study will open (generating what is not on disk) and keep the digests.
 
     Raises:
         InputError: a source whose role forbids its use, a split that is missing, a patient on two sides.
     """
-    from pancreas_ssl.data.generate import generator_version
-
     recipes = {arm: Recipe.from_dict(study.recipe_of(arm)) for arm in study.arms}
     data: dict[str, str] = {}
     patients: dict[tuple[str, str], str] = {}
@@ -103,9 +93,7 @@ def make_plan(study: Study, precision: dict[str, str], reveal: bool) -> Plan:
                         f"correct the splits of the card"
                     )
             data[key] = _digest(found, recipe, labelled=use != "unlabelled")
-    whole = {
-        arm: {k: v for k, v in recipe.to_dict().items() if k != "seed"} for arm, recipe in recipes.items()
-    }
+    whole = {arm: {k: v for k, v in recipe.to_dict().items() if k != "seed"} for arm, recipe in recipes.items()}
     return Plan(study.plain(), whole, precision, generator_version(), data)
 
 
@@ -116,9 +104,6 @@ def at_most(use: str, labelled: int | None, patients: int | None = None) -> int 
 
 def _digest(found, recipe: Recipe, labelled: bool) -> str:
     """sha256 over prepared cases, one in memory at a time."""
-    from pancreas_ssl.data.preprocessing import prepare_case
-    from pancreas_ssl.training.fit import cases_digest
-
     digest = hashlib.sha256()
     for case in found:
         prepared = prepare_case(case, spacing=recipe.spacing, window=recipe.window)
@@ -128,32 +113,30 @@ def _digest(found, recipe: Recipe, labelled: bool) -> str:
     return digest.hexdigest()
 
 
-def cells_of(study: Study, plan: Plan, reveal: bool) -> list[Cell]:
-    """All cells, seed by seed, so that every arm has its first result early."""
-    cells = []
-    for seed in study.seeds:
-        for arm in study.arms:
-            recipe = replace(Recipe.from_dict(study.recipe_of(arm)), seed=seed, precision=plan.precision[arm])
-            oracle = study.arms[arm].oracle
-            cells.append(
-                Cell(
-                    arm=arm,
-                    seed=seed,
-                    recipe=recipe.to_dict(),
-                    train=oracle or study.train,
-                    oracle=oracle is not None,
-                    labelled=study.arms[arm].labelled,
-                    measure=tuple(study.sources_of(arm)),
-                    patients=study.patients,
-                    reveal=reveal,
-                    folder=cell_folder(arm, seed),
-                )
-            )
-    return cells
+def jobs_of(study: Study, plan: Plan, reveal: bool) -> list[Job]:
+    """All jobs, seed by seed, so that every arm has its first result early."""
+    return [_job(study, plan, arm, seed, reveal) for seed in study.seeds for arm in study.arms]
 
 
-def cell_folder(arm: str, seed: int) -> str:
-    """Where a cell lies below the study's folder."""
+def _job(study: Study, plan: Plan, arm: str, seed: int, reveal: bool) -> Job:
+    recipe = replace(Recipe.from_dict(study.recipe_of(arm)), seed=seed, precision=plan.precision[arm])
+    oracle = study.arms[arm].oracle
+    return Job(
+        arm=arm,
+        seed=seed,
+        recipe=recipe.to_dict(),
+        train=oracle or study.train,
+        oracle=oracle is not None,
+        labelled=study.arms[arm].labelled,
+        measure=tuple(study.sources_of(arm)),
+        patients=study.patients,
+        reveal=reveal,
+        folder=job_folder(arm, seed),
+    )
+
+
+def job_folder(arm: str, seed: int) -> str:
+    """Where a job keeps its files, below the study's folder."""
     return f"cells/{folder_of(arm)}-seed{seed}"
 
 
@@ -172,15 +155,14 @@ def read_plan(out: Path) -> Plan | None:
 
 def write_plan(out: Path, plan: Plan) -> None:
     """Put `plan.json` into the study's folder."""
-    with atomic_path(out / PLAN) as temporary:
-        temporary.write_text(json.dumps(vars(plan), indent=1) + "\n", encoding="utf-8")
+    write_text(out / PLAN, json.dumps(vars(plan), indent=1) + "\n")
 
 
 def agree(before: Plan, config: dict[str, Any], out: Path) -> None:
     """Refuse a configuration that changes what the folder already holds.
 
     Raises:
-        InputError: a value differs, or an arm, seed or comparison is gone; the sentence names it.
+        InputError: a value differs, or an arm, seed or comparison is missing; the sentence names it.
     """
     changes = []
     for key in {**before.config, **config}:
@@ -190,9 +172,7 @@ def agree(before: Plan, config: dict[str, Any], out: Path) -> None:
         elif key == "comparisons":
             named = {c["name"]: c for c in now}
             changes += [
-                _change(f"comparison {c['name']}", c, named.get(c["name"]))
-                for c in there
-                if named.get(c["name"]) != c
+                _change(f"comparison {c['name']}", c, named.get(c["name"])) for c in there if named.get(c["name"]) != c
             ]
         elif key == "seeds":
             changes += [f"seed {seed} there, gone now" for seed in there if seed not in now]
@@ -206,27 +186,27 @@ def agree(before: Plan, config: dict[str, Any], out: Path) -> None:
 
 
 def agree_data(before: Plan, now: Plan, out: Path) -> None:
-    """Refuse data, a phantom or recipe defaults that are no longer those the folder was begun with.
+    """Refuse data or recipe defaults that are no longer those the folder was begun with.
+
+    The voxels decide: another version of the phantom's generator is welcome as long as it makes the same ones.
 
     Raises:
         InputError: what differs, by name.
     """
-    if before.phantom != now.phantom:
-        raise InputError(
-            f"expected the phantom that the study in {out} was begun with ({before.phantom}), this package has "
-            f"{now.phantom}; name another folder"
-        )
     different = [key for key, digest in before.data.items() if now.data.get(key, digest) != digest]
     if different:
+        versions = f" (its phantom was {before.phantom}, this package has {now.phantom})"
         raise InputError(
-            f"expected the cases that the study in {out} was begun with, those of {'; '.join(different)} are others "
-            f"now; restore them or name another folder"
+            f"expected the cases that the study in {out} was begun with"
+            f"{versions if before.phantom != now.phantom else ''}, those of {'; '.join(different)} have changed since; "
+            f"restore them or name another folder"
         )
     for arm, recipe in before.recipes.items():
+        there = Recipe.from_dict(recipe).to_dict()  # without fields of earlier versions
         changed = [
-            _change(f"{arm}.{name}", value, now.recipes[arm].get(name))
-            for name, value in recipe.items()
-            if now.recipes[arm].get(name) != value
+            _change(f"{arm}.{name}", there[name], value)
+            for name, value in now.recipes[arm].items()
+            if name in recipe and there[name] != value
         ]
         if changed:
             raise InputError(

@@ -1,4 +1,4 @@
-"""What a comparison could show at best, told before anything runs."""
+"""What a comparison could show at best, stated before anything runs."""
 
 from collections.abc import Sequence
 
@@ -50,14 +50,10 @@ def smallest_difference(
     from scipy import stats
 
     if not patients or min(patients) < 1 or seeds < 1:
-        raise InputError(
-            f"expected patients and seeds, got {list(patients)} and {seeds}; name at least one of each"
-        )
+        raise InputError(f"expected patients and seeds, got {list(patients)} and {seeds}; name at least one of each")
     sds = sds or Power()
     by_seed = sds.seed_sd**2 / seeds
-    by_patient = (
-        sum((sds.patient_sd**2 + sds.residual_sd**2 / seeds) / n for n in patients) / len(patients) ** 2
-    )
+    by_patient = sum((sds.patient_sd**2 + sds.residual_sd**2 / seeds) / n for n in patients) / len(patients) ** 2
     generator = np.random.default_rng(0)
     drawn = generator.normal(0, np.sqrt(by_patient), DRAWS)
     if seeds > 1:
@@ -76,9 +72,7 @@ def power_lines(study: Study, patients: dict[str, int]) -> list[str]:
         return ["No comparison is named: the study describes, it decides nothing."]
     sds, count = study.power, len(study.comparisons)
     lines = [_line(study, comparison, patients, count) for comparison in study.comparisons]
-    given = (
-        "as the configuration says" if "power" in study.model_fields_set else "an assumption, not measured"
-    )
+    given = "as the configuration says" if "power" in study.model_fields_set else "an assumption, not measured"
     return [
         *lines,
         f"Standard deviations of a paired difference behind this: {sds.patient_sd:g} between patients, "

@@ -1,4 +1,4 @@
-"""Who may open which source for what. Cards hold the roles, `check_role` is the guard, and every reveal is logged.
+"""Which source may be opened for what. Cards hold the roles, `check_role` guards them, and every reveal is logged.
 
 | use | sources | cases |
 |---|---|---|
@@ -69,7 +69,7 @@ def check_role(name: str, use: str, *, reveal: bool = False) -> str:
     Args:
         name: `card/source`.
         use: one of `USES`; the module's table says what each may open.
-        reveal: the user asked for the test sources, knowing that it is logged.
+        reveal: the user asked for the test sources, and knows that it is logged.
 
     Raises:
         InputError: the card's role forbids the use.

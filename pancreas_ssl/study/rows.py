@@ -1,4 +1,4 @@
-"""One line of JSON per patient, appended when it is known: what a killed process leaves is read back, line by line."""
+"""One line of JSON per patient, appended as soon as it is known, so that a killed process loses no finished row."""
 
 import json
 import os

@@ -1,40 +1,27 @@
-"""From the file to the tables: check, tell the power, run what is missing, write what came out."""
+"""From the file to the tables: check, report the power, run what is missing, write the results."""
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pancreas_ssl import __version__
-from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.files import atomic_path, make_folder
-from pancreas_ssl.study.cell import Stopped, is_done
+from pancreas_ssl import __version__, devices
+from pancreas_ssl.errors import RunError, require
+from pancreas_ssl.files import make_folder, write_text
+from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study.config import Study, load_study
-from pancreas_ssl.study.plan import (
-    Cell,
-    Plan,
-    agree,
-    agree_data,
-    cells_of,
-    make_plan,
-    read_plan,
-    revealed,
-    write_plan,
-)
+from pancreas_ssl.study.job import Stopped, is_done
+from pancreas_ssl.study.job_progress import JobProgress
+from pancreas_ssl.study.pictures import pictures
+from pancreas_ssl.study.plan import Job, Plan, agree, agree_data, jobs_of, make_plan, read_plan, revealed, write_plan
 from pancreas_ssl.study.power import power_lines
-from pancreas_ssl.study.progress import Progress
 from pancreas_ssl.study.roles import check_role, full_name, log_reveal, open_cases
-from pancreas_ssl.study.tables import (
-    comparisons_table,
-    curves_table,
-    rows_table,
-    summary_table,
-    write_table,
-)
-from pancreas_ssl.study.workers import run_cells
+from pancreas_ssl.study.study_report import report
+from pancreas_ssl.study.tables import comparisons_table, curves_table, rows_table, summary_table, write_table
+from pancreas_ssl.study.workers import run_jobs
+from pancreas_ssl.versions import installed_versions
 
 __all__ = ["run_study"]
 
@@ -51,7 +38,7 @@ def run_study(
     say: Callable[[str], None] = lambda line: print(line, flush=True),
     checkpoint_seconds: float = 30.0,
 ) -> dict[str, Path]:
-    """Run a study, or go on with the one in `out`; finished cells and rows are kept as they are.
+    """Run a study, or resume the one in `out`; finished jobs and rows are kept as they are.
 
     Args:
         config: the YAML file that `study.config` describes.
@@ -60,7 +47,7 @@ def run_study(
         workers: processes. None: one per core on a processor, one on any other device.
         device: as in `fit`.
         command, commit: put into `study.json`.
-        say: takes the lines for the user.
+        say: called with each line for the user.
         checkpoint_seconds: how much of a training a kill can cost.
 
     Returns:
@@ -70,7 +57,7 @@ def run_study(
         InputError: the file, a role, or a folder that holds another study.
         RunError: interrupted (everything is kept), or a training failed.
 
-    A script that calls this needs `if __name__ == "__main__":` around the call, as the cells run in processes.
+    A script that calls this needs `if __name__ == "__main__":` around the call, as the jobs run in processes.
 
     Example:
         >>> run_study("controls.yml", "runs/controls")["summary"]    # doctest: +SKIP
@@ -88,8 +75,7 @@ def run_study(
         if opened := revealed(study):
             log_reveal(out, study.digest(), [full_name(source) for source in opened], command)
         counts = {
-            full_name(s): len(open_cases(s, "measure", reveal=reveal, most=study.patients))
-            for s in study.measure
+            full_name(s): len(open_cases(s, "measure", reveal=reveal, most=study.patients)) for s in study.measure
         }
         power = power_lines(study, counts)
         for line in power:
@@ -99,10 +85,10 @@ def run_study(
         if before is not None:
             agree_data(before, plan, out)
         write_plan(out, plan)
-        cells = cells_of(study, plan, reveal)
-        _run(cells, out, device, workers, say, checkpoint_seconds)
-        facts = _facts(study, plan, cells, out) | {"power": power, "command": command, "commit": commit}
-        return _write(study, cells, out, facts, start)
+        jobs = jobs_of(study, plan, reveal)
+        _run(jobs, out, device, workers, say, checkpoint_seconds)
+        facts = _facts(study, plan, jobs, out) | {"power": power, "command": command, "commit": commit}
+        return _write(study, jobs, out, facts, start)
 
 
 def _uses(study: Study) -> list[tuple[str, str]]:
@@ -123,79 +109,62 @@ def _alone(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise RunError(f"another study runs in {out} at this moment; wait for it, or end it") from error
+            raise RunError(f"another study is running in {out}; wait for it, or end it") from error
         yield
 
 
 def _resolve(study: Study, device: str, before: Plan | None) -> tuple[str, dict[str, str]]:
-    """The device by name, and each arm's precision: that of the folder, else measured with one thread as in a cell."""
-    from pancreas_ssl import devices
-    from pancreas_ssl.training.recipe import Recipe
-
+    """The device by name, and each arm's precision: the folder's, else measured with one thread as in a job."""
     with devices.one_thread():
         where = str(devices.resolve_device(device))
         known = dict(before.precision) if before else {}
-        for (
-            arm
-        ) in study.arms:  # asked even where the answer is known: the workers then find the probe's result
+        for arm in study.arms:  # asked even where the answer is known: the workers then find the probe's result
             wanted = known.get(arm) or Recipe.from_dict(study.recipe_of(arm)).precision
             known[arm] = devices.choose_precision(where, wanted)
     return where, known
 
 
-def _run(
-    cells: list[Cell], out: Path, device: str, workers: int | None, say, checkpoint_seconds: float
-) -> None:
-    """Run the cells that are not done; a stop or a failure becomes a `RunError`."""
-    todo = [cell for cell in cells if not is_done(out / cell.folder)]
-    if len(todo) < len(cells):
-        say(f"{len(cells) - len(todo)} of {len(cells)} cells are finished already")
+def _run(jobs: list[Job], out: Path, device: str, workers: int | None, say, checkpoint_seconds: float) -> None:
+    """Run the jobs that are not done; a stop or a failure becomes a `RunError`."""
+    todo = [job for job in jobs if not is_done(out / job.folder)]
+    if len(todo) < len(jobs):
+        say(f"{len(jobs) - len(todo)} of {len(jobs)} cells are finished already")
     if not todo:
         return
     workers = min(_workers(workers, device), len(todo))
     say(f"{len(todo)} cells to run, {workers} at a time, on {device}")
-    progress = Progress(cells, todo, workers, say)
+    progress = JobProgress(jobs, todo, workers, say)
     try:
-        failed = run_cells(
-            todo,
-            out,
-            device=device,
-            workers=workers,
-            finished=progress.finished,
-            checkpoint_seconds=checkpoint_seconds,
+        failed = run_jobs(
+            todo, out, device=device, workers=workers, finished=progress.finished, checkpoint_seconds=checkpoint_seconds
         )
     except Stopped:
         raise RunError(
-            f"the study was interrupted with {progress.done} of {len(cells)} cells finished; all of it is kept in "
-            f"{out}, go on with the same command"
+            f"the study was interrupted with {progress.done} of {len(jobs)} cells finished; all of it is kept in "
+            f"{out}, resume with the same command"
         ) from None
     if failed:
-        cell, why = failed[0]
+        job, why = failed[0]
         raise RunError(
-            f"{len(failed)} of {len(cells)} cells failed, {cell.arm} with seed {cell.seed} first ({why}); the others "
-            f"are kept, go on with the same command when the cause is gone"
+            f"{len(failed)} of {len(jobs)} cells failed, {job.arm} with seed {job.seed} first ({why}); the others "
+            f"are kept, resume with the same command once the cause is removed"
         )
 
 
 def _workers(workers: int | None, device: str) -> int:
-    if workers is not None:
-        if workers < 1:
-            raise InputError(f"expected at least 1 worker, got {workers}; leave it out for one per core")
-        return workers
-    if device != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if workers is None:
+        return devices.cores() if device == "cpu" else 1
+    require(workers >= 1, "at least 1 worker", workers, "leave it out for one per core")
+    return workers
 
 
-def _facts(study: Study, plan: Plan, cells: list[Cell], out: Path) -> dict[str, Any]:
+def _facts(study: Study, plan: Plan, jobs: list[Job], out: Path) -> dict[str, Any]:
     """What `study.json` says."""
-    from pancreas_ssl.versions import installed_versions
-
-    done = [json.loads((out / cell.folder / "done.json").read_text()) for cell in cells]
+    done = [json.loads((out / job.folder / "done.json").read_text()) for job in jobs]
     return {
         "config": study.plain(),
         "config_digest": study.digest(),
-        "cells": len(cells),
+        "cells": len(jobs),
         "phantom": plan.phantom,
         "data": plan.data,
         "recipes": plan.recipes,
@@ -208,19 +177,14 @@ def _facts(study: Study, plan: Plan, cells: list[Cell], out: Path) -> dict[str, 
     }
 
 
-def _write(
-    study: Study, cells: list[Cell], out: Path, facts: dict[str, Any], start: float
-) -> dict[str, Path]:
+def _write(study: Study, jobs: list[Job], out: Path, facts: dict[str, Any], start: float) -> dict[str, Path]:
     """Tables, figures, `study.json` and the report."""
-    from pancreas_ssl.study.pictures import pictures
-    from pancreas_ssl.study.report import report
-
-    rows = rows_table(cells, out)
+    rows = rows_table(jobs, out)
     tables = {
         "rows": rows,
         "summary": summary_table(rows),
         "comparisons": comparisons_table(study, rows),
-        "curves": curves_table(cells, out),
+        "curves": curves_table(jobs, out),
     }
     files = {name: out / f"{name}.csv" for name in tables}
     for name, table in tables.items():
@@ -229,9 +193,7 @@ def _write(
     for figure in drawn:
         figure.save(out / "figures")
     facts["seconds"] = round(time.perf_counter() - start, 1)
-    text = report(study, facts, tables["summary"], tables["comparisons"], drawn, out)
     files |= {"study": out / "study.json", "report": out / "report.md"}
-    for path, content in ((files["study"], json.dumps(facts, indent=1) + "\n"), (files["report"], text)):
-        with atomic_path(path) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+    write_text(files["study"], json.dumps(facts, indent=1) + "\n")
+    write_text(files["report"], report(study, facts, tables["summary"], tables["comparisons"], drawn, out))
     return files

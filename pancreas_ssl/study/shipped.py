@@ -2,8 +2,8 @@
 
 In `assets/NAME/`: the study's file `study.yml`, its tables as `run_study` wrote them (one row per patient and seed
 among them), and `study.json`, which names the command that made them. `keep_study` puts them there, `unpack_study`
-makes a folder of them in which the study can grow. In the same way `shipped_measured` and `keep_measured` read and put
-there what `measure` found of trained networks: its `rows.csv` and `measured.json`.
+makes a folder of them in which the study can grow. In the same way `shipped_measured` and `keep_measured` read and
+keep what `measure` found of trained networks: its `rows.csv` and `measured.json`.
 """
 
 import json
@@ -11,15 +11,15 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path, make_folder
 from pancreas_ssl.study.config import Study
-from pancreas_ssl.study.plan import Plan, cell_folder, read_plan, write_plan
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pancreas_ssl.study.plan import Plan, job_folder, read_plan, write_plan
+from pancreas_ssl.study.tables import write_table
 
 __all__ = ["ShippedStudy", "keep_measured", "keep_study", "shipped_measured", "shipped_study", "unpack_study"]
 
@@ -32,10 +32,10 @@ class ShippedStudy:
 
     name: str
     config: Study
-    rows: "pd.DataFrame"  # one per arm, seed, source and patient
-    summary: "pd.DataFrame"
-    comparisons: "pd.DataFrame"
-    curves: "pd.DataFrame"
+    rows: pd.DataFrame  # one per arm, seed, source and patient
+    summary: pd.DataFrame
+    comparisons: pd.DataFrame
+    curves: pd.DataFrame
     facts: dict[str, Any]
 
     @property
@@ -82,8 +82,6 @@ def shipped_study(name: str | Path) -> ShippedStudy:
         >>> shipped_study("controls").command    # doctest: +SKIP
         'pancreas-ssl study --config pancreas_ssl/assets/controls/study.yml --out runs/controls'
     """
-    import pandas as pd
-
     folder = _find(name, "study.json", "a study that comes", "a finished study")
     tables = {table: pd.read_csv(folder / f"{table}.csv") for table in TABLES}
     facts = json.loads((folder / "study.json").read_text(encoding="utf-8"))
@@ -92,22 +90,19 @@ def shipped_study(name: str | Path) -> ShippedStudy:
 
 def keep_study(out: str | Path, name: str) -> Path:
     """Copy the tables of the finished study in `out` to where `shipped_study(name)` finds them; curves are thinned to
-    the rows in which held-out patients were looked at, and each training's last.
+    the rows in which held-out patients were measured, and each training's last.
 
     Raises:
         InputError: `out` holds no finished study.
     """
-    import pandas as pd
-
     folder = _keep(Path(out), name, ("study.json", *(f"{table}.csv" for table in TABLES)), "finished study")
     curves = pd.read_csv(folder / "curves.csv")
-    with atomic_path(folder / "curves.csv") as temporary:
-        last = ~curves.duplicated(["arm", "seed"], keep="last")
-        curves[curves["held_out_dice"].notna() | last].to_csv(temporary, index=False)
+    last = ~curves.duplicated(["arm", "seed"], keep="last")
+    write_table(curves[curves["held_out_dice"].notna() | last], folder / "curves.csv")
     return folder
 
 
-def shipped_measured(name: str | Path) -> "tuple[pd.DataFrame, str]":
+def shipped_measured(name: str | Path) -> tuple[pd.DataFrame, str]:
     """Rows of trained networks that were measured, and their command: by name, or your own by their folder.
 
     Raises:
@@ -116,8 +111,6 @@ def shipped_measured(name: str | Path) -> "tuple[pd.DataFrame, str]":
     Example:
         >>> rows, command = shipped_measured("real_ct")    # doctest: +SKIP
     """
-    import pandas as pd
-
     folder = _find(name, "measured.json", "measurements that come", "your own")
     facts = json.loads((folder / "measured.json").read_text(encoding="utf-8"))
     return pd.read_csv(folder / "rows.csv"), facts["command"]
@@ -133,10 +126,10 @@ def keep_measured(out: str | Path, name: str) -> Path:
 
 
 def unpack_study(name: str, out: str | Path) -> Path:
-    """Make a study's folder out of shipped tables: its cells are finished there, and `run_study` adds arms or seeds
-    to them without training the old ones again (their weights are not shipped, so they cannot be measured anew).
+    """Make a study's folder out of shipped tables: its jobs are finished there, and `run_study` adds arms or seeds
+    to them without training the old ones again (their weights are not shipped, so they cannot be measured again).
 
-    Rows keep every digit; a cell's seconds are those of its last row in the curves (0 where there is none).
+    Rows keep every digit; a job's seconds are those of its last row in the curves (0 where there is none).
 
     Raises:
         InputError: no such study, or `out` holds a study already.
@@ -149,21 +142,24 @@ def unpack_study(name: str, out: str | Path) -> Path:
     if read_plan(out) is not None or (out / "cells").exists():
         raise InputError(f"expected an empty folder, {out} holds a study already; name another one")
     facts = shipped.facts
-    precision = facts["precision"]
-    with atomic_path(out / "cells") as cells:
+    with atomic_path(out / "cells") as jobs:
         for (arm, seed), rows in shipped.rows.groupby(["arm", "seed"], sort=False):
-            folder = make_folder(cells / Path(cell_folder(arm, seed)).name)
+            folder = make_folder(jobs / Path(job_folder(arm, seed)).name)
             records = rows.astype(object).where(rows.notna(), None).to_dict("records")
             lines = "".join(json.dumps(row) + "\n" for row in records)
             (folder / "rows.jsonl").write_text(lines, encoding="utf-8")
             curves = shipped.curves.query("arm == @arm and seed == @seed").drop(columns=["arm", "seed"])
             curves.to_csv(folder / "history.csv", index=False)
-            done = {"arm": arm, "seed": int(seed), "steps": facts["recipes"][arm]["steps"], "rows": len(rows)}
-            spent = float(curves["seconds"].max()) if len(curves) else 0.0
-            done |= {"seconds": round(spent, 1), "peak_memory": facts["peak_memory"]}
-            done |= {"device": facts["device"], "precision": precision}
-            done |= {"finished": f"shipped: {shipped.command}"}
+            done = {
+                "arm": arm,
+                "seed": int(seed),
+                "steps": facts["recipes"][arm]["steps"],
+                "rows": len(rows),
+                "seconds": round(float(curves["seconds"].max()) if len(curves) else 0.0, 1),
+                **{key: facts[key] for key in ("peak_memory", "device", "precision")},
+                "finished": f"shipped: {shipped.command}",
+            }
             (folder / "done.json").write_text(json.dumps(done) + "\n", encoding="utf-8")
-    known = dict.fromkeys(facts["recipes"], precision)
+    known = dict.fromkeys(facts["recipes"], facts["precision"])
     write_plan(out, Plan(shipped.config.plain(), facts["recipes"], known, facts["phantom"], facts["data"]))
     return out

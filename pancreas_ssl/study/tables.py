@@ -1,46 +1,39 @@
-"""From the cells' rows to the study's tables: rows, summary, comparisons, curves."""
+"""From the jobs' rows to the study's tables: rows, summary, comparisons, curves."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.evaluation.statistics import OVERALL, holm, paired_bootstrap
 from pancreas_ssl.evaluation.summary import summarise
 from pancreas_ssl.files import atomic_path
 from pancreas_ssl.study.config import Study
-from pancreas_ssl.study.plan import Cell
+from pancreas_ssl.study.plan import Job
 from pancreas_ssl.study.roles import full_name
 from pancreas_ssl.study.rows import read_rows
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pandas as pd
 
 __all__ = ["comparisons_table", "curves_table", "rows_table", "summary_table", "write_table"]
 
 LEVEL = 0.05
 
 
-def rows_table(cells: "Sequence[Cell]", out: Path) -> "pd.DataFrame":
-    """All rows of all cells, in the order of arms, seeds, sources and the card: arm, seed, source, case, then the
+def rows_table(jobs: Sequence[Job], out: Path) -> pd.DataFrame:
+    """All rows of all jobs, in the order of arms, seeds, sources and the card: arm, seed, source, case, then the
     metrics of `evaluate_case` and ece_band (the voxel ECE within 15 mm of the label)."""
-    import pandas as pd
-
-    order = list(dict.fromkeys(cell.arm for cell in cells))
+    order = list(dict.fromkeys(job.arm for job in jobs))
     rows = []
-    for cell in sorted(cells, key=lambda cell: (order.index(cell.arm), cell.seed)):
-        found = read_rows(out / cell.folder / "rows.jsonl")
+    for job in sorted(jobs, key=lambda job: (order.index(job.arm), job.seed)):
+        found = read_rows(out / job.folder / "rows.jsonl")
         if not found:
-            raise RunError(
-                f"expected rows of {cell.arm}, seed {cell.seed} in {out / cell.folder}, there are none"
-            )
-        sources = [full_name(source) for source in cell.measure]
+            raise RunError(f"expected rows of {job.arm}, seed {job.seed} in {out / job.folder}, there are none")
+        sources = [full_name(source) for source in job.measure]
         rows += sorted(found, key=lambda row: sources.index(row["source"]))
     return pd.DataFrame(rows)
 
 
-def summary_table(rows: "pd.DataFrame") -> "pd.DataFrame":
+def summary_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per arm and source: seeds, then the columns of `summarise` (the sd is that between patients, each the
     mean over seeds), dice_sd_seeds (between the seeds' means over patients; empty with one seed) and ece_band_mean."""
     table = summarise(rows, by=["arm", "source"], unit="case").reset_index()
@@ -57,12 +50,10 @@ def summary_table(rows: "pd.DataFrame") -> "pd.DataFrame":
     return table[first + [name for name in table.columns if name not in first]]
 
 
-def comparisons_table(study: Study, rows: "pd.DataFrame") -> "pd.DataFrame":
+def comparisons_table(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
     """Per comparison, a line for each source and one for the mean of sources; `decides` marks the line whose p goes
-    into Holm's correction (the mean, or the only source), and only there stand holm_p; met, whether the difference
+    into Holm's correction (the mean, or the only source), and only it has holm_p; met, whether the difference
     reaches its target; and shown, whether besides the corrected p is below 0.05."""
-    import pandas as pd
-
     tables = []
     for comparison in study.comparisons:
         sources = [full_name(source) for source in study.compared(comparison)]
@@ -92,24 +83,20 @@ _COMPARED = [
 ]  # fmt: skip
 
 
-def curves_table(cells: "Sequence[Cell]", out: Path) -> "pd.DataFrame":
+def curves_table(jobs: Sequence[Job], out: Path) -> pd.DataFrame:
     """The trainings' histories, one below the other: arm, seed, step, loss, learning_rate, seconds, held_out_dice."""
-    import pandas as pd
-
     histories = []
-    for cell in cells:
-        history = pd.read_csv(out / cell.folder / "history.csv")
-        histories.append(pd.concat([_constant(history, arm=cell.arm, seed=cell.seed), history], axis=1))
+    for job in jobs:
+        history = pd.read_csv(out / job.folder / "history.csv")
+        histories.append(pd.concat([_constant(history, arm=job.arm, seed=job.seed), history], axis=1))
     return pd.concat(histories, ignore_index=True)
 
 
-def _constant(like: "pd.DataFrame", **values) -> "pd.DataFrame":
-    import pandas as pd
-
+def _constant(like: pd.DataFrame, **values) -> pd.DataFrame:
     return pd.DataFrame({name: [value] * len(like) for name, value in values.items()}, index=like.index)
 
 
-def write_table(table: "pd.DataFrame", path: Path) -> None:
+def write_table(table: pd.DataFrame, path: Path) -> None:
     """A CSV that appears whole; numbers keep every digit."""
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False)

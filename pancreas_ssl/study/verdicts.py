@@ -1,21 +1,18 @@
-"""What the comparisons decided, in plain words, and what an arm differs in."""
+"""What the comparisons decided, in sentences, and what an arm differs in."""
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from pancreas_ssl.study.config import Study
 from pancreas_ssl.study.tables import LEVEL
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = ["differs_in", "verdicts"]
 
 
-def verdicts(comparisons: "pd.DataFrame") -> list[str]:
+def verdicts(comparisons: pd.DataFrame) -> list[str]:
     """One sentence for each comparison: difference, interval, target, and whether it is met and shown.
 
     Args:
-        comparisons: of `comparisons_table`; the lines that decide are told.
+        comparisons: of `comparisons_table`; the deciding lines count.
 
     Example:
         >>> import pandas as pd
@@ -24,28 +21,28 @@ def verdicts(comparisons: "pd.DataFrame") -> list[str]:
         >>> print(*verdicts(pd.DataFrame([line])))
         both: dual - plain = +0.041 dice (-0.010 to +0.090), target at least +0.030: met, but not shown (Holm p 0.080).
     """
-    said = []
+    sentences = []
     for row in comparisons[comparisons["decides"].astype(bool)].itertuples():
         target = f"at least {row.target:+.3f}" if row.target > 0 else "above 0"
         close = abs(row.holm_p - LEVEL) < 0.005  # a p of 0.0504 should not read 0.050
         p = "< 0.001" if row.holm_p < 0.001 else f"{row.holm_p:.{4 if close else 3}f}"
         outcome = "not met" if not row.met else "met and shown" if row.shown else "met, but not shown"
-        said.append(
+        sentences.append(
             f"{row.comparison}: {row.arm} - {row.against} = {row.difference:+.3f} {row.metric} "
             f"({row.low:+.3f} to {row.high:+.3f}), target {target}: {outcome} (Holm p {p})."
         )
-    return said
+    return sentences
 
 
-def differs_in(study: Study) -> "dict[str, str]":
+def differs_in(study: Study) -> dict[str, str]:
     """Per arm the fields of the recipe, and the data, in which it differs from plain training.
 
     Example:
         >>> differs_in(shipped_study("controls").config)["labels"]    # doctest: +SKIP
         'augmentation: labels'
     """
-    words = {}
+    differences = {}
     for name, arm in study.arms.items():
         own = arm.model_dump(exclude_unset=True)
-        words[name] = ", ".join(f"{key}: {value}" for key, value in own.items()) or "nothing"
-    return words
+        differences[name] = ", ".join(f"{key}: {value}" for key, value in own.items()) or "nothing"
+    return differences

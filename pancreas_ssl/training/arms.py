@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.method.recipe import Recipe
 
 __all__ = ["ARMS", "Arm", "with_arm"]
 
@@ -20,8 +20,7 @@ class Arm:
 ARMS: dict[str, Arm] = {
     "supervised": Arm("labels, and mild differences of gain, shift and noise"),
     "strong": Arm(
-        "strong random intensities: sharpness, blur, noise, brightness, contrast, gamma",
-        {"augmentation": "strong"},
+        "strong random intensities: sharpness, blur, noise, brightness, contrast, gamma", {"augmentation": "strong"}
     ),
     "randconv": Arm(
         "two views through random convolutions, held together",
@@ -32,7 +31,7 @@ ARMS: dict[str, Arm] = {
         {"augmentation": "gin", "views": 2, "consistency_weight": 1.0},
     ),
     "mixstyle": Arm("feature statistics mixed between patches", {"mixstyle": 0.5}),
-    "labels": Arm("every organ's intensities drawn anew, by the organ map", {"augmentation": "labels"}),
+    "labels": Arm("every organ's intensities redrawn, by the organ map", {"augmentation": "labels"}),
     "organs": Arm("an auxiliary head that names all organs", {"organs_weight": 0.3}),
     "unlabelled": Arm(
         "two strong views of further patients without labels, held together",
@@ -47,7 +46,7 @@ _CORRUPTION = {"corrupted_share": 0.5}
 _RESTORATION = {"restoration_weight": 0.3} | _CORRUPTION
 ARMS |= {
     "contrast": Arm("global-feature contrast, guided by the pancreas's structure", _CONTRAST),
-    "restoration": Arm("local restoration of what is corrupted where the model doubts", _RESTORATION),
+    "restoration": Arm("local restoration of what is corrupted where the model is uncertain", _RESTORATION),
     "dual": Arm("both modules", _CONTRAST | _RESTORATION),
     "corruption": Arm("a control: corrupted patches are segmented, and nothing is restored", _CORRUPTION),
     "contrast-random": Arm("a control: contrast on random voxels", _CONTRAST | {"contrast": "random"}),
@@ -57,9 +56,7 @@ ARMS |= {
     "restoration-random": Arm(
         "a control: restoration in random boxes of equal volume", _RESTORATION | {"restoration": "random"}
     ),
-    "restoration-everywhere": Arm(
-        "restoration of the whole image", _RESTORATION | {"restoration": "everywhere"}
-    ),
+    "restoration-everywhere": Arm("restoration of the whole image", _RESTORATION | {"restoration": "everywhere"}),
     "dual-random": Arm(
         "a control: both modules at random places",
         _CONTRAST | _RESTORATION | {"contrast": "random", "restoration": "random"},

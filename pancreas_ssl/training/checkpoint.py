@@ -1,7 +1,7 @@
 """Checkpoints: the whole state of a training in one file that is either the old one or the new one, never half.
 
 The file is written beside its goal, flushed to disk and renamed over it, so the previous checkpoint stays until the
-new one is complete: a process killed at any moment leaves a state to go on from. Draws are keyed by step
+new one is complete: a process killed at any moment leaves a state to continue from. Draws are keyed by step
 (`patches.py`) and the learning rate is a function of the step, so weights, their average, the optimiser's moments and
 the step are all there is to keep.
 """
@@ -15,7 +15,7 @@ import torch
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
-from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.method.recipe import Recipe
 
 __all__ = ["Checkpoint", "checkpoint_file", "load_checkpoint", "remove_leftovers", "save_checkpoint"]
 
@@ -77,7 +77,7 @@ def load_checkpoint(folder: str | Path, recipe: Recipe, cases: str) -> Checkpoin
             f"({str(error).splitlines()[0][:100] if str(error) else type(error).__name__}); "
             f"remove it or name another folder"
         ) from error
-    wanted, there = recipe.to_dict(), Recipe().to_dict() | state.recipe
+    wanted, there = recipe.to_dict(), Recipe.from_dict(state.recipe).to_dict()
     different = [name for name in wanted if there[name] != wanted[name]]
     if different:
         changes = ", ".join(f"{name} {there[name]} there, {wanted[name]} now" for name in different)

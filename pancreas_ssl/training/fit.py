@@ -17,25 +17,25 @@ from pancreas_ssl import devices
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import make_folder
-from pancreas_ssl.network import SegmentationNetwork
-from pancreas_ssl.processes import any_of, averaged, rank, world
+from pancreas_ssl.method.network import SegmentationNetwork
+from pancreas_ssl.method.processes import any_of, averaged, rank, world
+from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.progress import Progress, duration
+from pancreas_ssl.signals import StopKey
 from pancreas_ssl.training import checkpoint as states
-from pancreas_ssl.training.guides import OUTSIDE, Guides
+from pancreas_ssl.training.extra_terms import ArmModel
 from pancreas_ssl.training.held_out import shared_held_out_dice
 from pancreas_ssl.training.history import LOG_EVERY, frame_of, note_of, row_of
-from pancreas_ssl.training.launching import StopKey, accelerated, agreed_plan, own_device
-from pancreas_ssl.training.learner import Learner
+from pancreas_ssl.training.launching import accelerated, agreed_plan, own_device
 from pancreas_ssl.training.memory import case_bytes, check_memory, peak_memory
 from pancreas_ssl.training.patches import Patches
-from pancreas_ssl.training.progress import Progress, duration
-from pancreas_ssl.training.recipe import Recipe
-from pancreas_ssl.training.segmentation import segmentation_loss
 from pancreas_ssl.training.step import moving_average, optimise
+from pancreas_ssl.training.teacher_maps import OUTSIDE, TeacherMaps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Fitted", "cases_digest", "fit", "segmentation_loss"]
+__all__ = ["Fitted", "cases_digest", "fit"]
 
 
 @dataclass
@@ -51,9 +51,7 @@ class Fitted:
     precision: str
     step: int
     cases: str  # digest of the training cases
-    parts: dict[str, dict[str, Tensor]] = field(
-        default_factory=dict
-    )  # weights beside the network: `Learner.parts`
+    parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # weights beside the network: `Learner.parts`
     # Dice per held-out case after the last step; empty if no step was made
     held_out: list[float] = field(default_factory=list)
 
@@ -96,7 +94,7 @@ def fit(
         out: folder for the checkpoint; without it nothing is written.
         unlabelled: further patients of the source whose labels are not used; needed where the recipe's
             `unlabelled_weight` is above 0, and left alone otherwise.
-        resume: go on from the checkpoint in `out` if there is one.
+        resume: continue from the checkpoint in `out` if there is one.
         stop_at: end after this many steps all the same (the schedule stays that of `recipe.steps`).
         callback: called with each new row of the history.
         stopping: asked after every step; True ends the training as Ctrl-C does (a button in another thread, say).
@@ -131,22 +129,17 @@ def fit(
         words = devices.describe(where, state.precision if state else recipe.precision)
         print(f"{words}; memory needed: about {needed}", flush=True)
 
-    loss_of, forked = segmentation_loss(recipe), [where] if where.type == "cuda" else []
-    with (
-        accelerated(where, plan.precision, unused=recipe.guided) as accelerator,
-        torch.random.fork_rng(devices=forked),
-    ):
+    forked = [where] if where.type == "cuda" else []
+    with accelerated(where, plan.precision, unused=recipe.guided) as accelerator, torch.random.fork_rng(devices=forked):
         where, main = accelerator.device, accelerator.is_main_process
         patches = Patches(train, recipe, where)
         others = Patches(unlabelled, recipe, where, labelled=False) if unlabelled else None
-        guides = Guides(train, recipe, where) if recipe.guided else None
-        learner = Learner(recipe).to(where).train()
+        guides = TeacherMaps(train, recipe, where) if recipe.guided else None
+        learner = ArmModel(recipe).to(where).train()
         if channels_last:
             learner = learner.to(memory_format=torch.channels_last_3d)
         ema = AveragedModel(learner.network, multi_avg_fn=moving_average(recipe.ema_decay))
-        optimiser = torch.optim.AdamW(
-            learner.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
+        optimiser = torch.optim.AdamW(learner.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
         step, history, losses, before = 0, [], [], 0.0
         if state:
             learner.load_state_dict(state.network)
@@ -193,7 +186,7 @@ def fit(
                 active = guides is not None and step >= recipe.first_module_step
                 batch = patches(step, first, guides.maps if active else None, OUTSIDE if active else ())
                 more = others(step, first) if others else None
-                terms = optimise(accelerator, model, optimiser, loss_of, batch, recipe, step, more)
+                terms = optimise(accelerator, model, optimiser, batch, recipe, step, more)
                 losses.append(averaged(terms))
                 ema.update_parameters(accelerator.unwrap_model(model).network)
                 step += 1
@@ -238,7 +231,7 @@ def fit(
 
 
 def _earlier(out, recipe: Recipe, digest: str, resume: bool) -> states.Checkpoint | None:
-    """The state to go on from; prepares the folder."""
+    """The state to continue from; prepares the folder."""
     if out is None:
         if resume:
             raise InputError("expected the folder of the training to resume, got none; name it with out")
@@ -257,6 +250,4 @@ def _earlier(out, recipe: Recipe, digest: str, resume: bool) -> states.Checkpoin
 def _interrupted(out, step: int, steps: int) -> str:
     if out is None:
         return f"training was interrupted at step {step} of {steps}; nothing was kept, as no folder was named"
-    return (
-        f"training was interrupted at step {step} of {steps}; its checkpoint is in {out}, go on with --resume"
-    )
+    return f"training was interrupted at step {step} of {steps}; its checkpoint is in {out}, go on with --resume"

@@ -8,7 +8,7 @@ from torch import nn
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.evaluation.components import largest_component
 from pancreas_ssl.inference import Model, predict_prepared
-from pancreas_ssl.processes import rank, summed, world
+from pancreas_ssl.method.processes import rank, summed, world
 
 __all__ = ["held_out_dice", "shared_held_out_dice"]
 

@@ -16,9 +16,7 @@ __all__ = ["LOG_EVERY", "frame_of", "note_of", "row_of"]
 LOG_EVERY = 10  # steps between rows
 
 
-def row_of(
-    step: int, losses: list[dict[str, Tensor]], rate: float, seconds: float, several: bool = False
-) -> dict:
+def row_of(step: int, losses: list[dict[str, Tensor]], rate: float, seconds: float, several: bool = False) -> dict:
     """One row of the history: means over the steps since the last one, the terms too where there are several.
 
     A term that began in between counts as 0 before, so that the terms always add up to the loss.
@@ -34,13 +32,11 @@ def row_of(
             f"the loss is no longer a number at step {step}; lower the learning rate, or use precision 'fp32'"
         )
     row = {"step": step, "loss": loss, "learning_rate": rate, "seconds": seconds}
-    return row | (
-        {f"loss_{name}": value for name, value in means.items()} if several or len(means) > 1 else {}
-    )
+    return row | ({f"loss_{name}": value for name, value in means.items()} if several or len(means) > 1 else {})
 
 
 def note_of(history: list[dict]) -> str:
-    """Latest loss and latest held-out Dice in words."""
+    """Latest loss and latest held-out Dice, for the progress line."""
     if not history:
         return ""
     dice = [row["held_out_dice"] for row in history if "held_out_dice" in row]

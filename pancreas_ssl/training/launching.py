@@ -1,4 +1,4 @@
-"""One training in one process or in many: the accelerator, and a stop key that waits for the end of a step.
+"""One training in one process or in several: the accelerator.
 
     pancreas-ssl train --arm dual --out runs/dual                                           one process
     torchrun --nproc-per-node 2 -m pancreas_ssl train --arm dual --out runs/dual            two, on one machine
@@ -14,8 +14,6 @@ start once they exist. A training that owns its process therefore forgets them b
 """
 
 import os
-import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,9 +25,9 @@ from accelerate.utils import DistributedDataParallelKwargs, patch_environment
 
 from pancreas_ssl import devices
 from pancreas_ssl.errors import RunError
-from pancreas_ssl.processes import agreed, rank
+from pancreas_ssl.method.processes import agreed, rank
 
-__all__ = ["StopKey", "accelerated", "agreed_plan", "launched", "own_device"]
+__all__ = ["accelerated", "agreed_plan", "launched", "own_device"]
 
 GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting", "NCCL")
 
@@ -54,12 +52,12 @@ def agreed_plan(device: torch.device, precision: str) -> devices.Plan:
 
 @contextmanager
 def accelerated(device: torch.device, precision: str, unused: bool = False) -> Iterator[Accelerator]:
-    """An accelerator on `device` in `precision` ('fp32' or 'bf16'), gone when the context ends.
+    """An accelerator on `device` in `precision` ('fp32' or 'bf16'), released when the context ends.
 
     Under `accelerate launch` each process takes the card that the launcher gave it.
 
     Args:
-        unused: some steps leave some weights without a gradient; several processes must be told so beforehand.
+        unused: some steps leave some weights without a gradient; several processes must know it beforehand.
 
     Raises:
         RunError: another process is gone.
@@ -76,46 +74,12 @@ def accelerated(device: torch.device, precision: str, unused: bool = False) -> I
     try:
         yield accelerator
     except RuntimeError as error:
-        if several and any(words in str(error) for words in GONE):
+        if several and any(phrase in str(error) for phrase in GONE):
             raise RunError(
-                "another process of this training has ended or cannot be reached; see what it said, then go on from "
+                "another process of this training has ended or cannot be reached; see what it said, then resume from "
                 "the last checkpoint with --resume"
             ) from error
         raise
     finally:
         accelerator.free_memory()
         AcceleratorState._reset_state(reset_partial_state=not several)
-
-
-class StopKey:
-    """While the context is open, Ctrl-C (or a polite `kill`) only sets `pressed`; the same one again stops at once.
-
-    Both may come for one press: a launcher answers a Ctrl-C, which its processes have heard too, with a `kill`.
-
-    A step that was interrupted midway would leave half-updated weights; so the loop ends its step and writes a
-    checkpoint first. Outside the main thread signals cannot be caught, and none is.
-    """
-
-    def __init__(self):
-        self._heard: set[int] = set()
-        self._before: dict = {}
-
-    @property
-    def pressed(self) -> bool:
-        """Whether the training was asked to stop."""
-        return bool(self._heard)
-
-    def __enter__(self) -> "StopKey":
-        if threading.current_thread() is threading.main_thread():
-            for name in (signal.SIGINT, signal.SIGTERM):
-                self._before[name] = signal.signal(name, self._press)
-        return self
-
-    def __exit__(self, *_) -> None:
-        for name, handler in self._before.items():
-            signal.signal(name, handler)
-
-    def _press(self, number: int, _frame) -> None:
-        if number in self._heard:
-            raise KeyboardInterrupt
-        self._heard.add(number)

@@ -1,4 +1,4 @@
-"""Memory forecast: what a training will need at its peak, told before the first step instead of by a crash.
+"""Memory forecast: what a training will need at its peak, known before the first step instead of after a crash.
 
 One step is walked through on torch's *meta* device, where tensors have shapes but no numbers: every tensor that the
 backward pass will need is counted, without any memory or time to speak of.
@@ -12,9 +12,9 @@ import torch
 
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.network import PHASES
-from pancreas_ssl.training.learner import Learner
-from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.method.network import PHASES
+from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.training.extra_terms import ArmModel
 
 __all__ = ["Forecast", "available", "case_bytes", "check_memory", "forecast"]
 
@@ -65,7 +65,7 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
     samples = recipe.batch * recipe.views * (2 if recipe.unlabelled_weight > 0 else 1)
     restored = math.ceil(recipe.corrupted_share * recipe.batch)
     with torch.device("meta"):
-        learner = Learner(recipe)
+        learner = ArmModel(recipe)
         image = torch.zeros(samples, 1, *recipe.patch)
     saved: dict[int, tuple[torch.Tensor, int]] = {}
     known = {id(p) for p in learner.parameters()}
@@ -77,8 +77,8 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        outputs = learner(image, phases=list(range(recipe.phases)), restore=range(restored))
-        for logits in (outputs.logits, outputs.organs, outputs.restored):
+        outputs = learner(image, restore=range(restored))
+        for logits in (outputs.logits, outputs.extra.get("organs"), outputs.restored):
             if logits is not None:
                 torch.logsumexp(logits, 1).mean()
         outputs.logits.softmax(1)
@@ -123,9 +123,7 @@ def available(device: torch.device | str) -> int:
     return min(psutil.virtual_memory().available, _container_limit())
 
 
-def check_memory(
-    recipe: Recipe, device: torch.device | str, cases: int = 0, precision: str = "fp32"
-) -> Forecast:
+def check_memory(recipe: Recipe, device: torch.device | str, cases: int = 0, precision: str = "fp32") -> Forecast:
     """The forecast, or an `InputError` with numbers and remedies when it is more than the device has free."""
     needed, free = forecast(recipe, cases, precision), available(device)
     if needed.total > USABLE * free:

@@ -1,4 +1,4 @@
-"""Training patches: where they are cut, and how they are turned and scaled. How they look stands in `views.py`.
+"""Training patches: where they are cut, and how they are turned and scaled. `views` varies how they look.
 
 Every draw of sample `i` of step `n` comes from one generator keyed by (seed, n, i). Nothing depends on what was drawn
 before, so a training resumed at step n sees exactly the patches that an uninterrupted one would have seen, and no
@@ -23,10 +23,11 @@ from torch.nn import functional as F
 
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.method.dual import Batch, keyed
+from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.training.views import appearances
 
-__all__ = ["Batch", "PatchDraw", "Patches", "cut", "draw_patch", "keyed"]
+__all__ = ["PatchDraw", "Patches", "cut", "draw_patch"]
 
 AIR = -1.0  # what lies outside a volume, after windowing
 UNLABELLED = 2**32 - 2  # reserved number in the key of draws from cases without labels
@@ -39,11 +40,6 @@ class PatchDraw:
     case: int
     centre: Float[np.ndarray, "3"]
     matrix: Float[np.ndarray, "3 3"]
-
-
-def keyed(*key: int) -> np.random.Generator:
-    """A numpy generator that belongs to this key alone, e.g. (seed, step, sample)."""
-    return np.random.default_rng(np.random.SeedSequence(key))
 
 
 def _rotation(angles: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
@@ -133,9 +129,7 @@ def cut(
     for k, draw in enumerate(draws):
         start, stop = np.clip(low[k], 0, sizes[k]), np.clip(low[k] + box, 0, sizes[k])
         window = (slice(None), *(slice(a, b) for a, b in zip(start, stop, strict=True)))
-        here = boxes[k][
-            (slice(None), *(slice(a, b) for a, b in zip(start - low[k], stop - low[k], strict=True)))
-        ]
+        here = boxes[k][(slice(None), *(slice(a, b) for a, b in zip(start - low[k], stop - low[k], strict=True)))]
         here[:1] = images[draw.case][window]
         if maps is not None:
             here[1 : len(beyond)] = maps[draw.case][window]
@@ -179,33 +173,17 @@ def _interpolated(
     return torch.cat(found.split(1), 2)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """The patches of one step: several appearances (`views`) of the same places."""
-
-    views: tuple[Float32[Tensor, "B 1 x y z"], ...]
-    labels: Int64[Tensor, "B 1 x y z"]
-    organs: Int64[Tensor, "B 1 x y z"] | None = None
-    clean: Float32[Tensor, "B 1 x y z"] | None = None  # before their appearance was varied
-    maps: Float32[Tensor, "B M x y z"] | None = None  # of the guides, where the step needs them
-    first: int = 0  # number of the first patch in the step, over all processes
-
-
 class Patches:
     """Batches of patches out of prepared cases, each a function of (seed, step, sample) alone.
 
     Example:
         >>> batch = Patches(train, Recipe())(step=0)    # doctest: +SKIP
-        >>> batch.views[0].shape, batch.labels.shape
+        >>> batch.views[0].shape, batch.labels.shape    # doctest: +SKIP
         (torch.Size([2, 1, 64, 64, 48]), torch.Size([2, 1, 64, 64, 48]))
     """
 
     def __init__(
-        self,
-        cases: Sequence[Prepared],
-        recipe: Recipe,
-        device: torch.device | str = "cpu",
-        labelled: bool = True,
+        self, cases: Sequence[Prepared], recipe: Recipe, device: torch.device | str = "cpu", labelled: bool = True
     ):
         """Keep the cases as tensors on `device`.
 
@@ -220,9 +198,7 @@ class Patches:
         self.images = [_tensor(case.image, device) for case in cases]
         labels = [case.label if labelled else np.zeros(case.image.shape, np.uint8) for case in cases]
         self.labels = [_tensor(label, device) for label in labels]
-        self.organs = (
-            [_tensor(case.organs, device) for case in cases] if recipe.needs_organs and labelled else None
-        )
+        self.organs = [_tensor(case.organs, device) for case in cases] if recipe.needs_organs and labelled else None
         self.sizes = [tuple(case.image.shape[1:]) for case in cases]
         self.inside = [np.argwhere(label[0] > 0) for label in labels]
 
@@ -255,9 +231,7 @@ def _tensor(array: np.ndarray, device: torch.device | str) -> Tensor:
 
 def _check(cases: Sequence[Prepared], recipe: Recipe, labelled: bool) -> None:
     if not cases:
-        raise InputError(
-            "expected at least one training case, got none; name a source that has a training split"
-        )
+        raise InputError("expected at least one training case, got none; name a source that has a training split")
     for case in cases:
         if labelled and case.label is None:
             raise InputError(f"expected a label for every training case, {case.id} has none; leave it out")
@@ -270,10 +244,8 @@ def _check(cases: Sequence[Prepared], recipe: Recipe, labelled: bool) -> None:
             raise InputError(
                 f"expected labels below {recipe.n_classes}, {case.id} has {case.label.max()}; raise n_classes"
             )
-        if not np.allclose(case.spacing, recipe.spacing, atol=1e-3) or not np.allclose(
-            case.window, recipe.window
-        ):
+        if not np.allclose(case.spacing, recipe.spacing, atol=1e-3) or not np.allclose(case.window, recipe.window):
             raise InputError(
                 f"expected cases prepared at {recipe.spacing:g} mm with the window {recipe.window}, {case.id} has "
-                f"{tuple(round(s, 3) for s in case.spacing)} mm and {tuple(case.window)}; prepare it anew"
+                f"{tuple(round(s, 3) for s in case.spacing)} mm and {tuple(case.window)}; prepare it again"
             )

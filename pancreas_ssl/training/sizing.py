@@ -3,7 +3,7 @@
     python -m pancreas_ssl.training.sizing cpu < recipes.json
 
 trains a few steps with each recipe, the smallest first, and prints the peak of each on a line. It is a process of its
-own because a processor tells only the peak of a whole process, which never falls again.
+own because on a processor only the peak of a whole process can be read, and it never falls.
 """
 
 import json
@@ -13,10 +13,16 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+import torch
+
+from pancreas_ssl import devices
+from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import RunError
-from pancreas_ssl.training.memory import USABLE, forecast
-from pancreas_ssl.training.progress import tracked
-from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.progress import tracked
+from pancreas_ssl.training.fit import fit
+from pancreas_ssl.training.memory import USABLE, forecast, peak_memory
 
 __all__ = ["largest_batch", "measured_peaks"]
 
@@ -50,7 +56,7 @@ def measured_peaks(recipes: Sequence[Recipe], device: str = "auto", progress: bo
     """Bytes at the peak of a few training steps with each recipe, beyond what the process held before.
 
     The image is noise with a ball in it: memory does not mind. The modules begin with the first step. With `progress`
-    a line tells how far it is.
+    a line shows how far it is.
 
     Raises:
         RunError: a training failed, for want of memory perhaps.
@@ -74,34 +80,22 @@ def measured_peaks(recipes: Sequence[Recipe], device: str = "auto", progress: bo
                     break
                 peaks[k] = int(line.removeprefix(PEAK))
         complaints.seek(0)
-        last = (complaints.read().strip().splitlines() or ["it was killed, most often for want of memory"])[
-            -1
-        ]
+        last = (complaints.read().strip().splitlines() or ["it was killed, most often for want of memory"])[-1]
     if process.returncode:
-        raise RunError(
-            f"a training that was to be measured failed: {last}; measure smaller patches or batches"
-        )
+        raise RunError(f"a training that was to be measured failed: {last}; measure smaller patches or batches")
     return [peaks[k] for k in range(len(recipes))]
 
 
 def _measure(recipes: Sequence[Recipe], device: str) -> Iterator[int]:
     import psutil
 
-    from pancreas_ssl import devices
-    from pancreas_ssl.training.fit import fit
-    from pancreas_ssl.training.memory import peak_memory
-
     where = devices.resolve_device(device)
     how = {"device": where, "progress": False}
-    small = replace(
-        recipes[0], patch=[2 * 2 ** len(recipes[0].channels)] * 3, batch=1, steps=1, module_start=0.0
-    )
+    small = replace(recipes[0], patch=[2 * 2 ** len(recipes[0].channels)] * 3, batch=1, steps=1, module_start=0.0)
     fit(small, [_ball(small)], **how)  # libraries are loaded, kernels are made
     before = None
     for recipe in recipes:
         if where.type == "cuda":
-            import torch
-
             torch.cuda.reset_peak_memory_stats(where)
             before = torch.cuda.memory_allocated(where)
         elif before is None:
@@ -112,10 +106,6 @@ def _measure(recipes: Sequence[Recipe], device: str) -> Iterator[int]:
 
 def _ball(recipe: Recipe):
     """A case a little larger than a patch."""
-    import numpy as np
-
-    from pancreas_ssl.data.preprocessing import Prepared
-
     shape = tuple(int(1.3 * size) for size in recipe.patch)
     away = np.linalg.norm(np.indices(shape).T - np.asarray(shape) / 2, axis=-1).T
     label = (away < min(shape) / 4).astype(np.uint8)

@@ -9,17 +9,18 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from pancreas_ssl import augmentation as families
-from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.augmentation.blending import blend, draw_blend
+from pancreas_ssl.augmentation.gin import apply_gin, draw_gin
+from pancreas_ssl.augmentation.intensity import apply_strong, draw_strong
+from pancreas_ssl.augmentation.labels import apply_labels, draw_labels
+from pancreas_ssl.augmentation.randconv import apply_randconv, draw_randconv
+from pancreas_ssl.method.recipe import Recipe
 
 __all__ = ["appearances", "vary_intensity"]
 
 
 def appearances(
-    image: Float32[Tensor, "1 x y z"],
-    organs: Int64[Tensor, "1 x y z"] | None,
-    rng: np.random.Generator,
-    recipe: Recipe,
+    image: Float32[Tensor, "1 x y z"], organs: Int64[Tensor, "1 x y z"] | None, rng: np.random.Generator, recipe: Recipe
 ) -> list[Float32[Tensor, "1 x y z"]]:
     """`recipe.views` appearances of one patch, drawn from `rng` one after the other.
 
@@ -29,20 +30,20 @@ def appearances(
     looks = [_family(image, organs, rng, recipe.augmentation) for _ in range(recipe.views)]
     if recipe.augmentation == "gin":
         for k in range(0, len(looks) - 1, 2):
-            field = families.draw_blend(rng, image.shape[1:])
-            looks[k : k + 2] = families.blend(*looks[k : k + 2], field)
+            field = draw_blend(rng, image.shape[1:])
+            looks[k : k + 2] = blend(*looks[k : k + 2], field)
     return [look if recipe.augmentation == "none" else vary_intensity(look, rng, recipe) for look in looks]
 
 
 def _family(image: Tensor, organs: Tensor | None, rng: np.random.Generator, name: str) -> Tensor:
     if name == "strong":
-        return families.apply_strong(image, families.draw_strong(rng))
+        return apply_strong(image, draw_strong(rng))
     if name == "randconv":
-        return families.apply_randconv(image, families.draw_randconv(rng))
+        return apply_randconv(image, draw_randconv(rng))
     if name == "gin":
-        return families.apply_gin(image, families.draw_gin(rng))
+        return apply_gin(image, draw_gin(rng))
     if name == "labels":
-        return families.apply_labels(image, organs, families.draw_labels(rng))
+        return apply_labels(image, organs, draw_labels(rng))
     return image
 
 

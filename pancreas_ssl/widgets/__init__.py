@@ -1,13 +1,11 @@
 """Live pictures for a notebook in JupyterLab. Each is a static figure first; sliders are added where they can work."""
 
+from importlib import import_module
 from typing import Any
 
-from pancreas_ssl.widgets.circle import LiveCircle, circle_explorer
-from pancreas_ssl.widgets.features import LiveFeatures, feature_explorer
-from pancreas_ssl.widgets.slices import LiveSlices, slice_viewer
-from pancreas_ssl.widgets.sources import same_patient, source_explorer
+from pancreas_ssl.widgets.live_features import LiveFeatures, feature_explorer
+from pancreas_ssl.widgets.live_slices import LiveSlices, slice_viewer
 from pancreas_ssl.widgets.space import FeatureSpace, space_of
-from pancreas_ssl.widgets.training import LiveTraining, WatchedTraining, watch_training
 from pancreas_ssl.widgets.viewer import Viewer, is_live
 from pancreas_ssl.widgets.volumes import view_volume
 
@@ -25,7 +23,6 @@ __all__ = [
     "corruption_playground",
     "feature_explorer",
     "is_live",
-    "region_codes",
     "region_explorer",
     "same_patient",
     "slice_viewer",
@@ -35,18 +32,22 @@ __all__ = [
     "watch_training",
 ]
 
-_LATE = {  # these compute with torch, which is loaded when one of them is asked for
-    "LiveCorruption": "corruption",
-    "corruption_playground": "corruption",
-    "LiveRegions": "regions",
-    "region_codes": "regions",
-    "region_explorer": "regions",
+_LATE = {  # these compute with torch or scipy, which are loaded when one of them is asked for
+    "LiveCircle": "live_circle",
+    "LiveCorruption": "live_corruption",
+    "LiveRegions": "live_regions",
+    "LiveTraining": "live_training",
+    "WatchedTraining": "live_training",
+    "circle_explorer": "live_circle",
+    "corruption_playground": "live_corruption",
+    "region_explorer": "live_regions",
+    "same_patient": "live_sources",
+    "source_explorer": "live_sources",
+    "watch_training": "live_training",
 }
 
 
 def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
     if name in _LATE:
         return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""One case in feature space: what the feature explorer shows, and what its marks are painted from."""
+"""One case in feature space: what the feature explorer shows."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,10 +33,10 @@ def space_of(
     """A case's drawn voxels, projected, in a plane of principal axes.
 
     Args:
-        sampled: from `pancreas_ssl.contrast.features_of`.
-        contrast: from `trained_contrast`; its prototypes become the stars.
+        sampled: from `pancreas_ssl.lessons.inspected_features.features_of`.
+        contrast: from `pancreas_ssl.inference.prototype_vote.trained_contrast`; its prototypes become the stars.
         plane: mean, axes and shares, from `principal_axes`; the same for all cases that are to be compared.
-        cosine_map: of the pancreas prototype, from `pancreas_ssl.contrast.cosine_map`.
+        cosine_map: of the pancreas prototype, from `pancreas_ssl.inference.feature_maps.cosine_map`.
     """
     (mean, axes, shares), prototypes = plane, contrast.prototypes
     z = contrast.projection(sampled.features)

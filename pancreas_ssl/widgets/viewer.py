@@ -1,7 +1,8 @@
-"""What every widget hands back: a static figure, a live part where a front end is there, and a line that says which."""
+"""What every widget returns: a static figure, a live part where a front end is there, and a line that says which."""
 
 import html
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,26 +40,38 @@ class Viewer:
     """A picture that may also be live.
 
     Attributes:
-        static: the figure, always there.
+        static: the figure; None only where there is nothing to draw yet.
         live: the widget, or None without a front end.
         said: one line: which viewer is shown, and why no other.
     """
 
-    static: Described
+    static: Described | None
     live: Any | None
     said: str
+
+    @classmethod
+    def of(
+        cls, static: Described, live: bool | str | None, make: Callable[[], Any], shown: str, offer: str, then: str
+    ) -> "Viewer":
+        """The figure, and what `make` gives where a front end is there (see `is_live`).
+
+        Args:
+            shown, offer, then: words for the line: what the figure is, what JupyterLab would offer, what the live part
+                is.
+        """
+        if is_live(live):
+            return cls(static, make(), f"Viewer: static {shown}, then {then} (ipywidgets).")
+        return cls(static, None, f"Viewer: static {shown} (no live front end; in JupyterLab {offer}).")
 
     def show(self) -> None:
         """Display the static figure, then the live part, then the line."""
         from IPython.display import display
 
-        self.static.show()
+        if self.static is not None:
+            self.static.show()
         if self.live is not None:
             display(self.live)
-        display(
-            {"text/html": f"<p><small>{html.escape(self.said)}</small></p>", "text/plain": self.said},
-            raw=True,
-        )
+        display({"text/html": f"<p><small>{html.escape(self.said)}</small></p>", "text/plain": self.said}, raw=True)
 
     def _ipython_display_(self) -> None:
         self.show()

@@ -74,5 +74,5 @@ def test_bad_parameters_get_a_sentence():
         draw_blend(rng, (4, 4))
     with pytest.raises(InputError, match="at least 4 control points"):
         draw_blend(rng, (4, 4, 4), points=3)
-    with pytest.raises(InputError, match="the drawing's, got .*; draw the field"):
+    with pytest.raises(InputError, match="that of the draw, got .*; draw the field"):
         blend(torch.zeros(1, 4, 4, 4), torch.zeros(1, 4, 4, 5), draw_blend(rng, (4, 4, 4)))

@@ -34,9 +34,7 @@ def test_the_frobenius_norm_is_kept():
 
 
 def test_by_hand():
-    image = torch.tensor([0.3, -0.3, 0.3, -0.3]).reshape(
-        1, 2, 2, 1
-    )  # +1 and -1 in units of the root mean square
+    image = torch.tensor([0.3, -0.3, 0.3, -0.3]).reshape(1, 2, 2, 1)  # +1 and -1 in units of the root mean square
     torch.testing.assert_close(apply_gin(image, network(layer(-2, 0), alpha=1.0)), -image)
     torch.testing.assert_close(apply_gin(image, network(layer(-2, 0), alpha=0.0)), image)
     # 1 + u is 2 and 0, of root mean square sqrt(2)
@@ -51,9 +49,7 @@ def test_by_hand():
 def test_balance_makes_alpha_a_true_share():
     image = torch.tensor([0.3, -0.3, 0.3, -0.3]).reshape(1, 2, 2, 1)
     loud = network(layer(-100, 0), alpha=0.25)
-    torch.testing.assert_close(
-        apply_gin(image, loud), -image
-    )  # as in the paper: the network drowns the patch
+    torch.testing.assert_close(apply_gin(image, loud), -image)  # as in the paper: the network drowns the patch
     torch.testing.assert_close(apply_gin(image, replace(loud, balanced=True)), image)
 
 

@@ -35,9 +35,7 @@ def test_by_hand_on_a_constant_patch(draw, grey):
 def test_sharpness_and_blur_on_a_textured_patch():
     image, _ = patch()
     sharp = apply_strong(image, StrongDraw(sharpness=0.8))
-    torch.testing.assert_close(
-        sharp, (image + 0.8 * (image - blur(image, 1.0))).clamp(-1, 1), rtol=0, atol=1e-6
-    )
+    torch.testing.assert_close(sharp, (image + 0.8 * (image - blur(image, 1.0))).clamp(-1, 1), rtol=0, atol=1e-6)
     torch.testing.assert_close(apply_strong(image, StrongDraw(blur=0.9)), blur(image, 0.9).clamp(-1, 1))
     torch.testing.assert_close(apply_strong(image, StrongDraw()), image)
 
@@ -66,9 +64,7 @@ def test_each_change_happens_in_half_of_the_draws_within_its_range():
         drawn = values[values != getattr(neutral, name)]
         assert 0.4 < len(drawn) / len(draws) < 0.6
         drawn = np.log(drawn) if name in ("contrast", "gamma") else drawn
-        assert (
-            low <= drawn.min() < low + 0.1 * (high - low) and high - 0.1 * (high - low) < drawn.max() <= high
-        )
+        assert low <= drawn.min() < low + 0.1 * (high - low) and high - 0.1 * (high - low) < drawn.max() <= high
 
 
 def test_air_stays_air_under_every_change_of_grey():

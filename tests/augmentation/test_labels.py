@@ -83,20 +83,11 @@ def test_neighbours_on_a_textured_patch_part_by_no_more_than_a_bound():
     means = np.array([image[found == k].mean().item() for k in present])
     for seed in range(10):
         draw = draw_labels(
-            np.random.default_rng(seed),
-            shift=0.1,
-            redraw=0.0,
-            hollow=(),
-            keep=0.0,
-            blur=0.0,
-            gamma=0.0,
-            noise=0.0,
+            np.random.default_rng(seed), shift=0.1, redraw=0.0, hollow=(), keep=0.0, blur=0.0, gamma=0.0, noise=0.0
         )
         scale = draw.scale[present]
         offset = draw.shift[present] + (1 - scale) * means
-        bound = scale.max() * image.diff(dim=1).abs() + 0.41 * (
-            np.ptp(offset) + np.ptp(scale) * image.abs().max()
-        )
+        bound = scale.max() * image.diff(dim=1).abs() + 0.41 * (np.ptp(offset) + np.ptp(scale) * image.abs().max())
         steps = apply_labels(image, organs, draw).diff(dim=1).abs()
         assert (steps[:, axis] <= bound[:, axis]).all()
 
@@ -127,9 +118,7 @@ def test_no_effect_is_the_identity_and_kept_patches_get_noise_only():
     assert torch.equal(apply_labels(image, organs, moves()), image)
     for seed in range(5):
         draw = draw_labels(np.random.default_rng(seed), keep=1.0)
-        assert draw.noise > 0 and same(
-            replace(draw, noise=0.0, noise_seed=0), replace(moves(20), hollow=(7, 8, 9))
-        )
+        assert draw.noise > 0 and same(replace(draw, noise=0.0, noise_seed=0), replace(moves(20), hollow=(7, 8, 9)))
         assert (apply_labels(image, organs, draw) - image).std() < 0.11
 
 
@@ -147,10 +136,7 @@ def test_drawings():
     assert (shifts[:, 0] == 0).all() and (scales[:, 0] == 1).all()  # air
     assert shifts[:, 1:].std() == pytest.approx(0.25, rel=0.05)
     assert np.exp(-0.5) <= scales.min() < 0.62 and 1.63 < scales.max() <= np.exp(0.5) + 1e-6
-    assert (
-        0.4 < np.mean([d.blur > 0 for d in moved]) < 0.6
-        and 0.4 < np.mean([d.gamma != 1 for d in moved]) < 0.6
-    )
+    assert 0.4 < np.mean([d.blur > 0 for d in moved]) < 0.6 and 0.4 < np.mean([d.gamma != 1 for d in moved]) < 0.6
     assert max(d.blur for d in draws) <= 1 and 0.09 < max(d.noise for d in draws) <= 0.1
 
 

@@ -40,9 +40,7 @@ def test_a_share_lies_in_between():
     x = features()
     out = apply_mixstyle(x, mix([1, 0], [0.25, 0.25]))
     torch.testing.assert_close(out.mean(SPACE)[0], 0.25 * x.mean(SPACE)[0] + 0.75 * x.mean(SPACE)[1])
-    torch.testing.assert_close(
-        out.std(SPACE)[1], 0.25 * x.std(SPACE)[1] + 0.75 * x.std(SPACE)[0], rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(out.std(SPACE)[1], 0.25 * x.std(SPACE)[1] + 0.75 * x.std(SPACE)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_the_gradient_sees_the_statistics_as_constants():

@@ -60,9 +60,7 @@ def test_noise_has_the_asked_spread_and_leaves_air():
 def test_gamma_keeps_both_ends_and_the_order():
     values = torch.linspace(-1, 1, 11)
     curve = gamma_curve(values, 1.5)
-    assert (
-        curve[0] == -1 and curve[-1] == 1 and (curve.diff() > 0).all() and (curve[1:-1] < values[1:-1]).all()
-    )
+    assert curve[0] == -1 and curve[-1] == 1 and (curve.diff() > 0).all() and (curve[1:-1] < values[1:-1]).all()
     torch.testing.assert_close(gamma_curve(curve, 1 / 1.5), values, rtol=0, atol=1e-6)
     assert gamma_curve(values, 1.0) is values
 

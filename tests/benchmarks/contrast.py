@@ -11,8 +11,9 @@ SIZES, WIDTH, ROUNDS = (448, 2048), 32, 40  # voxels of a training step and more
 def run() -> list[dict]:
     from torch.nn import functional as F
 
-    from pancreas_ssl.contrast import Prototypes, contrast_loss, pixel_contrast_loss
-    from pancreas_ssl.contrast.sampling import COUNTS, Draw
+    from pancreas_ssl.method.contrast import contrast_loss, pixel_contrast_loss
+    from pancreas_ssl.method.prototypes import Prototypes
+    from pancreas_ssl.method.sampling import COUNTS, VoxelSample
 
     try:
         from pytorch_metric_learning.losses import NTXentLoss, SupConLoss
@@ -23,29 +24,22 @@ def run() -> list[dict]:
     for n in SIZES:
         generator = torch.Generator().manual_seed(0)
         shares = torch.tensor([float(count) for count in COUNTS.values()])
-        regions = torch.tensor([int(r) for r in COUNTS])[
-            torch.multinomial(shares, n, True, generator=generator)
-        ]
-        draw = Draw(
-            torch.zeros(n, 4, dtype=torch.long),
-            regions,
-            torch.rand(n, generator=generator),
-            torch.full((n,), 0.5),
+        regions = torch.tensor([int(r) for r in COUNTS])[torch.multinomial(shares, n, True, generator=generator)]
+        draw = VoxelSample(
+            torch.zeros(n, 4, dtype=torch.long), regions, torch.rand(n, generator=generator), torch.full((n,), 0.5)
         )
         z = F.normalize(torch.randn(n, WIDTH, generator=generator), dim=1)
         prototypes = Prototypes(WIDTH)
-        prototypes.update(z, draw)
+        prototypes.update(z, draw.regions, draw.uncertainty)
         binary = (regions <= 2).long()
         ways = {
-            "ours, guided": lambda v, d=draw, p=prototypes: contrast_loss(v, d, p).loss,
-            "ours, plain pixel contrast": lambda v, d=draw: pixel_contrast_loss(v, d).loss,
+            "ours, guided": lambda v, d=draw, p=prototypes: contrast_loss(v, d.regions, d.uncertainty, *p.known).loss,
+            "ours, plain pixel contrast": lambda v, d=draw: pixel_contrast_loss(v, d.regions).loss,
         }
         if SupConLoss is not None:
             alike, paired = SupConLoss(temperature=0.1), NTXentLoss(temperature=0.1)
             ways["pytorch-metric-learning SupCon"] = lambda v, b=binary, loss=alike: loss(v, b)
-            if n == min(
-                SIZES
-            ):  # it keeps positive times negative pairs: with more voxels, or by region, many GB
+            if n == min(SIZES):  # it keeps positive times negative pairs: with more voxels, or by region, many GB
                 pairs = torch.arange(n) // 2
                 ways["pytorch-metric-learning NT-Xent, in pairs"] = lambda v, b=pairs, loss=paired: loss(v, b)
         times = {name: [] for name in ways}

@@ -43,10 +43,7 @@ def by_monai(volume):
     from tests.benchmarks.networks import spleen_unet
 
     network = spleen_unet().eval()
-    spacing, scale = (
-        Spacing(pixdim=(1.5, 1.5, 2.0), mode="bilinear"),
-        ScaleIntensityRange(-57, 164, 0, 1, clip=True),
-    )
+    spacing, scale = (Spacing(pixdim=(1.5, 1.5, 2.0), mode="bilinear"), ScaleIntensityRange(-57, 164, 0, 1, clip=True))
     forward = Compose([spacing, scale])
     affine = torch.as_tensor(volume.affine, dtype=torch.float64)
 

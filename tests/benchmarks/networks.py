@@ -8,7 +8,7 @@ from monai.networks.nets import BasicUNet, DynUNet, UNet
 from torch import nn
 from torch.nn import functional as F
 
-from pancreas_ssl.network import Block, SegmentationNetwork, depth_to_space
+from pancreas_ssl.method.network import Block, SegmentationNetwork, depth_to_space
 
 PATCH, BATCH = (64, 64, 48), 2
 
@@ -36,9 +36,7 @@ class Variant(SegmentationNetwork):
     one convolution of `size` to `width` channels, and a 1x1x1 convolution to the classes.
     """
 
-    def __init__(
-        self, channels=(16, 32, 64, 96), narrow=False, unfolded=0, stem=1, width=8, size=3, norm=True, seed=0
-    ):
+    def __init__(self, channels=(16, 32, 64, 96), narrow=False, unfolded=0, stem=1, width=8, size=3, norm=True, seed=0):
         super().__init__(channels, seed=seed)
         torch.manual_seed(seed)
         if narrow:
@@ -54,10 +52,10 @@ class Variant(SegmentationNetwork):
             if isinstance(part, nn.Conv3d):
                 nn.init.kaiming_normal_(part.weight, a=0.01)
 
-    def forward(self, x: torch.Tensor, phases=None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         features = self.decode(self.encode(x))
         if self.end is None:
-            return self.segment(features, phases)
+            return self.segment(features)
         return self.end(torch.cat([depth_to_space(self.up(features)), self.stem(x)], 1))
 
 

@@ -19,7 +19,7 @@ from pancreas_ssl.data.access import cases
 from pancreas_ssl.data.preprocessing import prepare_cases
 from pancreas_ssl.files import atomic_path
 from pancreas_ssl.inference.sliding import slide
-from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.method.recipe import Recipe
 from tests.benchmarks.networks import CANDIDATES
 
 TABLE = Path(__file__).resolve().parents[2] / "pancreas_ssl" / "assets" / "networks" / "curves.csv"
@@ -29,16 +29,17 @@ SEEDS, LOOKS = (0, 1, 2), 16
 
 def train(name: str, recipe: Recipe, patients, held_out, device: torch.device) -> list[dict]:
     """One training; rows of the table."""
-    from pancreas_ssl.training.fit import segmentation_loss
+    from monai.losses import DiceCELoss
+
     from pancreas_ssl.training.patches import Patches
     from pancreas_ssl.training.step import moving_average
 
     network = CANDIDATES[name](seed=recipe.seed).to(device)
     ema = AveragedModel(network, multi_avg_fn=moving_average(recipe.ema_decay))
-    optimiser = torch.optim.AdamW(
-        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    patches, criterion, rows = Patches(patients, recipe, device), segmentation_loss(recipe), []
+    optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    weights = {"lambda_dice": recipe.dice_weight, "lambda_ce": recipe.cross_entropy_weight}
+    criterion = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=True, **weights)
+    patches, rows = Patches(patients, recipe, device), []
     for step in range(recipe.steps):
         batch = patches(step)
         optimiser.param_groups[0]["lr"] = recipe.learning_rate_at(step)
@@ -61,9 +62,7 @@ def look(network, case, recipe: Recipe, device: torch.device) -> float:
 
     image = torch.from_numpy(case.image)[None]
     how = {"device": device, "precision": "fp32", "batch": 8}
-    logits = slide(
-        network, network, lambda x: x.new_zeros(len(x), 2, *x.shape[2:]), image, recipe.patch, **how
-    )
+    logits = slide(network, network, lambda x: x.new_zeros(len(x), 2, *x.shape[2:]), image, recipe.patch, **how)
     mask, label = largest_component((logits[0].argmax(0) == 1).numpy()), case.label[0] == 1
     return 2 * float((mask.astype(bool) & label).sum()) / float(mask.sum() + label.sum())
 

@@ -18,28 +18,16 @@ def run() -> list[dict]:
 def side_by_side() -> list[dict]:
     """Trainings that know nothing of each other."""
     rows = []
-    for way, threads, together in (
-        ("one process, two threads", 2, 1),
-        ("two processes, one thread each", 1, 2),
-    ):
+    for way, threads, together in (("one process, two threads", 2, 1), ("two processes, one thread each", 1, 2)):
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
         command = [sys.executable, "-m", "tests.benchmarks.processes", str(threads)]
-        children = [
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(together)
-        ]
+        children = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(together)]
         found = [json.loads(child.communicate()[0].splitlines()[-1]) for child in children]
         if any(child.returncode for child in children):
             rows.append({"way": way, "failed": "a training ended with an error"})
             continue
         rate = sum(one["steps/s"] for one in found)
-        rows.append(
-            {
-                "way": way,
-                "steps/s, all together": rate,
-                "processes": together,
-                "steps timed": STEPS * together,
-            }
-        )
+        rows.append({"way": way, "steps/s, all together": rate, "processes": together, "steps timed": STEPS * together})
     return rows
 
 
@@ -56,18 +44,10 @@ def shared_out() -> list[dict]:
             port = str(free.getsockname()[1])
         children = []
         for k in range(processes):
-            meet = (
-                {"RANK": str(k), "LOCAL_RANK": str(k), "WORLD_SIZE": str(processes)} if processes > 1 else {}
-            )
+            meet = {"RANK": str(k), "LOCAL_RANK": str(k), "WORLD_SIZE": str(processes)} if processes > 1 else {}
             meet |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": str(threads)}
             meet |= {"TORCH_CPP_LOG_LEVEL": "ERROR"}  # torch would warn of what is meant so
-            command = [
-                sys.executable,
-                "-m",
-                "tests.benchmarks.processes",
-                str(threads),
-                str(BATCH // processes),
-            ]
+            command = [sys.executable, "-m", "tests.benchmarks.processes", str(threads), str(BATCH // processes)]
             children.append(subprocess.Popen(command, env=os.environ | meet, stdout=subprocess.PIPE))
         found = [child.communicate()[0] for child in children]
         if any(child.returncode for child in children):
@@ -75,9 +55,7 @@ def shared_out() -> list[dict]:
             continue
         rate = json.loads(found[0].splitlines()[-1])["steps/s"]
         row = {"way": way, "steps/s, all together": rate, "processes": processes, "steps timed": STEPS}
-        rows.append(
-            row | {"times one process": rate / (rows[0].get("steps/s, all together", rate) if rows else rate)}
-        )
+        rows.append(row | {"times one process": rate / (rows[0].get("steps/s, all together", rate) if rows else rate)})
     return rows
 
 

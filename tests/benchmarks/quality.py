@@ -19,7 +19,7 @@ RIVAL = "MONAI UNet"
 
 def curves() -> pd.DataFrame:
     """Mean of the seeds: step x network, trainings of the usual length."""
-    from pancreas_ssl.training.recipe import Recipe
+    from pancreas_ssl.method.recipe import Recipe
     from tests.benchmarks.plateau import TABLE
 
     table = pd.read_csv(TABLE)
@@ -39,17 +39,17 @@ def steps_to(bar: float, curve: pd.Series) -> float:
 
 def seconds_a_step(networks: dict, patches) -> dict[str, float]:
     """Median of each, timed in turn so that a busy moment hits all alike."""
-    from pancreas_ssl.training.fit import segmentation_loss
+    from pancreas_ssl.method.segmentation import dice_cross_entropy
 
     made = {name: make().to(memory_format=torch.channels_last_3d).train() for name, make in networks.items()}
     optimisers = {name: torch.optim.AdamW(network.parameters()) for name, network in made.items()}
-    criterion, times = segmentation_loss(patches.recipe), {name: [] for name in networks}
+    times = {name: [] for name in networks}
     for step in range(1 + STEPS):  # the first warms up
         batch = patches(step)
         for name, network in made.items():
             start = perf_counter()
             optimisers[name].zero_grad()
-            criterion(network(batch.views[0]), batch.labels).backward()
+            dice_cross_entropy(network(batch.views[0]), batch.labels, 1.0, 2.0).backward()
             optimisers[name].step()
             times[name].append(perf_counter() - start)
     return {name: median(spent[1:]) for name, spent in times.items()}
@@ -58,16 +58,13 @@ def seconds_a_step(networks: dict, patches) -> dict[str, float]:
 def run() -> list[dict]:
     from pancreas_ssl.data.access import cases
     from pancreas_ssl.data.preprocessing import prepare_cases
+    from pancreas_ssl.method.recipe import Recipe
     from pancreas_ssl.training.patches import Patches
-    from pancreas_ssl.training.recipe import Recipe
     from tests.benchmarks.networks import CANDIDATES
 
     table = curves()
     plateaus = table.ffill().iloc[-1]
-    bars = {
-        f"s to 95 % of {RIVAL}'s": SHARE * plateaus[RIVAL],
-        "s to 95 % of the best": SHARE * plateaus.max(),
-    }
+    bars = {f"s to 95 % of {RIVAL}'s": SHARE * plateaus[RIVAL], "s to 95 % of the best": SHARE * plateaus.max()}
     patches = Patches(prepare_cases(cases("phantom/A", split="train")[:4]), Recipe())
     rows = []
     for name, spent in seconds_a_step(CANDIDATES, patches).items():

@@ -28,9 +28,7 @@ def run() -> list[dict]:
         start = perf_counter()
         run_study(config, out, say=lambda line: None)
         whole = perf_counter() - start
-        rows = [
-            _cell(done.parent) | {"whole study, s": whole} for done in sorted(out.glob("cells/*/done.json"))
-        ]
+        rows = [_cell(done.parent) | {"whole study, s": whole} for done in sorted(out.glob("cells/*/done.json"))]
     return rows
 
 

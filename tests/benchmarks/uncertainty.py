@@ -10,8 +10,12 @@ PATIENTS, N = 4, 8  # of A's held-out and of V's development patients each; pass
 def run() -> list[dict]:
     from pancreas_ssl.data.access import cases
     from pancreas_ssl.data.preprocessing import prepare_cases
+    from pancreas_ssl.evaluation.calibration import band
+    from pancreas_ssl.evaluation.uncertainty_quality import error_auroc
     from pancreas_ssl.inference import load_weights
-    from pancreas_ssl.uncertainty import band, edge_distance, entropy, error_auroc, members, random_map
+    from pancreas_ssl.inference.sample_predictions import sample_predictions
+    from pancreas_ssl.inference.uncertainty_maps import edge_distance, random_map
+    from pancreas_ssl.method.uncertainty import entropy
 
     models = [load_weights("baseline"), load_weights("strong")]
     rng, rows = np.random.default_rng(0), []
@@ -21,7 +25,7 @@ def run() -> list[dict]:
             spent, found, floor, chance = 0.0, [], [], []
             for patient in patients:
                 start = perf_counter()
-                several = members(models if how == "ensemble" else models[0], patient.image, how, n=N)
+                several = sample_predictions(models if how == "ensemble" else models[0], patient.image, how, n=N)
                 spent += perf_counter() - start
                 probability, label = several.mean(0), patient.label[0] == 1
                 where, error = band(label, patient.spacing), (probability > 0.5) != label

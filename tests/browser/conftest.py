@@ -15,7 +15,7 @@ from urllib.parse import urlparse
 
 import pytest
 
-from pancreas_ssl.runs.profiles import load_profiles
+from pancreas_ssl.runs.notebook_profiles import load_profiles
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -33,10 +33,7 @@ FLAGS = [
     "--ignore-gpu-blocklist",
 ]  # fmt: skip  WebGL in software: ipyniivue needs it, so never --disable-gpu
 SETTINGS = {
-    "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-    },
+    "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
 }
 
@@ -51,9 +48,7 @@ def pytest_collection_modifyitems(items):
 def chromium():
     found = next((path for path in map(shutil.which, BROWSERS) if path), None)
     if found is None:
-        pytest.skip(
-            "no Chromium on the PATH; install it (Debian: apt install chromium) to run the browser tests"
-        )
+        pytest.skip("no Chromium on the PATH; install it (Debian: apt install chromium) to run the browser tests")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

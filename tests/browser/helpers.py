@@ -62,9 +62,7 @@ def redrawn(desk, picture, act: Callable[[], object]) -> tuple[np.ndarray, np.nd
     settled(desk)
     before, source = pixels(picture.screenshot()), picture.get_attribute("src")
     act()
-    desk.page.wait_for_function(
-        "([image, before]) => image.src !== before", arg=[picture.element_handle(), source]
-    )
+    desk.page.wait_for_function("([image, before]) => image.src !== before", arg=[picture.element_handle(), source])
     settled(desk)
     return before, pixels(picture.screenshot())
 

@@ -4,10 +4,7 @@ import pytest
 
 from tests.browser.helpers import chosen, clicked, differ, no_complaints, pressed, ran_well, shots_folder
 
-EXPLORER, CIRCLE = (
-    ["voxel", "label"],
-    ["angle", "spread", "point", "temperature", "margin"],
-)  # in the page's order
+EXPLORER, CIRCLE = (["voxel", "label"], ["angle", "spread", "point", "temperature", "margin"])  # in the page's order
 
 
 @pytest.fixture

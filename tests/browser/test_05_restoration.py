@@ -6,9 +6,7 @@ from pancreas_ssl.inference import known_weights
 from tests.browser.helpers import chosen, clicked, differ, no_complaints, pressed, ran_well, shots_folder
 
 SLIDERS = ["strength", "draw", "slice"]  # in the order of the page
-needs_weights = pytest.mark.skipif(
-    "restoration" not in known_weights(), reason="no weights with a restoration head"
-)
+needs_weights = pytest.mark.skipif("restoration" not in known_weights(), reason="no weights with a restoration head")
 
 
 @needs_weights
@@ -29,12 +27,7 @@ def test_the_playground_follows_the_hand(desk, place, course_weights, tmp_path):
         assert differ(before, after), f"show {name} changes the picture"
     family, where = (desk.page.locator(".widget-dropdown select").nth(n) for n in (0, 1))
     assert family.evaluate("menu => menu.selectedOptions[0].label").startswith("mixed")
-    choices = [
-        (family, "noise"),
-        (family, "inpaint"),
-        (where, "everywhere"),
-        (where, "guided by uncertainty"),
-    ]
+    choices = [(family, "noise"), (family, "inpaint"), (where, "everywhere"), (where, "guided by uncertainty")]
     for menu, option in choices:
         said = status.inner_text()
         before, after = chosen(desk, picture, menu, option)

@@ -45,9 +45,7 @@ def test_notebook_runs_in_jupyterlab(desk, place, name, course_weights):
 
 def test_sliders_change_the_picture(desk, toy):
     desk.open(
-        toy(
-            "from pancreas_ssl.widgets import slice_viewer\nslice_viewer(hu, label, spacing=(3, 3, 3), title='Toy')"
-        )
+        toy("from pancreas_ssl.widgets import slice_viewer\nslice_viewer(hu, label, spacing=(3, 3, 3), title='Toy')")
     )
     desk.run_all()
     ran_well(desk)
@@ -86,9 +84,7 @@ def test_niivue_shows_the_volume(desk, toy):
 
 
 def test_the_static_planes_stand_when_live_is_refused(desk, toy):
-    cell = (
-        "from pancreas_ssl.widgets import view_volume\nview_volume(hu, label, spacing=(3, 3, 3), live='no')"
-    )
+    cell = "from pancreas_ssl.widgets import view_volume\nview_volume(hu, label, spacing=(3, 3, 3), live='no')"
     desk.open(toy(cell))
     desk.run_all()
     ran_well(desk)

@@ -10,9 +10,7 @@ from pancreas_ssl.data.access import cases, fetch
 from pancreas_ssl.data.reading import read_image, read_label
 from pancreas_ssl.errors import InputError, RunError
 
-OBLIQUE = np.array(
-    [[-1.9, 0.2, 0.1, 30.0], [-0.2, -1.9, 0.3, 20.0], [0.15, -0.25, 3.0, -50.0], [0.0, 0.0, 0.0, 1.0]]
-)
+OBLIQUE = np.array([[-1.9, 0.2, 0.1, 30.0], [-0.2, -1.9, 0.3, 20.0], [0.15, -0.25, 3.0, -50.0], [0.0, 0.0, 0.0, 1.0]])
 AFFINES = {
     "RAS": np.array([[2.0, 0, 0, -10], [0, 1.5, 0, -20], [0, 0, 4, -30], [0, 0, 0, 1]]),
     "LAS": np.array([[-2.0, 0, 0, 10], [0, 1.5, 0, -20], [0, 0, 4, -30], [0, 0, 0, 1]]),

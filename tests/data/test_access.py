@@ -200,9 +200,7 @@ def small_wheel(tmp_path, card_file, monkeypatch):
         digest = sha256_of(tmp_path / f"{name}.nii.gz")
         lines.append(f"    - {{path: small/{name}.nii.gz, sha256: {digest}, to: one/{name}.nii.gz}}")
     layout = 'layout:\n  image: "{id}/image.nii.gz"\n  label: "{id}/label.nii.gz"'
-    card = load_card(
-        card_file(access="\n".join(lines), layout=layout, splits="splits:\n  mine: {test: [one]}")
-    )
+    card = load_card(card_file(access="\n".join(lines), layout=layout, splits="splits:\n  mine: {test: [one]}"))
     calls = []
 
     def run(command, **options):

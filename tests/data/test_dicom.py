@@ -57,9 +57,7 @@ def test_series_is_sorted_rescaled_and_placed(series):
     assert volume.original.orientation == ("L", "P", "S")
     np.testing.assert_array_equal(volume.array, hu[::-1, ::-1])
     np.testing.assert_allclose(volume.spacing, (0.8, 0.7, 2.5), atol=1e-6)
-    corner = volume.affine @ np.array(
-        [23, 19, 0, 1]
-    )  # the first voxel of the first slice, now last along x and y
+    corner = volume.affine @ np.array([23, 19, 0, 1])  # the first voxel of the first slice, now last along x and y
     np.testing.assert_allclose(corner[:3], (100, 80, 40), atol=1e-6)
 
 

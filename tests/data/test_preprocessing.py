@@ -60,9 +60,7 @@ def test_coarser_is_an_average_and_noise_falls():
     assert prepared.image.shape == (1, 24, 24, 30)
     inner = prepared.image[0, 2:-2, 2:-2] * 1000 + 50
     assert inner.mean() == pytest.approx(50, abs=1)
-    assert (
-        inner.std() < 40 / 2.5
-    )  # a triangle over 4 x 4 voxels leaves sqrt(sum w^2) = 0.34 of the noise in 2D
+    assert inner.std() < 40 / 2.5  # a triangle over 4 x 4 voxels leaves sqrt(sum w^2) = 0.34 of the noise in 2D
 
 
 def test_slow_reference_of_the_triangle():

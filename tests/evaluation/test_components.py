@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from pancreas_ssl.evaluation import largest_component
-from pancreas_ssl.evaluation.components import bounding_box
+from pancreas_ssl.method.structure import bounding_box
 
 
 def test_largest_component_agrees_with_scipy():

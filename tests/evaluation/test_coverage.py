@@ -69,9 +69,7 @@ def test_no_mixture_of_effects_breaks_it(seeds, sds):
 def test_four_null_comparisons_are_rarely_called_a_find(seeds, patients):
     """Share of studies in which any of four comparisons without a true difference has a Holm p below 0.05."""
     generator, finds = np.random.default_rng(seeds), 0
-    half = {
-        name: sd / np.sqrt(2) for name, sd in LIKE_OURS.items()
-    }  # of an arm: differences have twice the variance
+    half = {name: sd / np.sqrt(2) for name, sd in LIKE_OURS.items()}  # of an arm: differences have twice the variance
     for study in range(STUDIES):
         if study % 50 == 0:
             weights = weights_for(generator, seeds, patients, 3)

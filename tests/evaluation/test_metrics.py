@@ -110,9 +110,7 @@ def test_symmetric_and_blind_to_the_field_of_view():
 
 
 def test_touching_the_border_counts_as_surface():
-    assert (
-        evaluate_case(box((0, 24), (0, 24), (0, 24)), box((0, 24), (0, 24), (0, 24)), (1, 1, 1))["nsd"] == 1.0
-    )
+    assert evaluate_case(box((0, 24), (0, 24), (0, 24)), box((0, 24), (0, 24), (0, 24)), (1, 1, 1))["nsd"] == 1.0
 
 
 def test_missed_pancreas_gets_the_worst_values_and_no_nan():
@@ -145,9 +143,7 @@ def test_empty_label_counts_only_false_positives():
 )
 def test_any_binary_type_gives_the_same(convert):
     first, second = box((4, 12), (5, 13), (6, 10)), box((6, 14), (4, 12), (5, 11))
-    assert evaluate_case(convert(first), convert(second), (1, 1, 2)) == evaluate_case(
-        first, second, (1, 1, 2)
-    )
+    assert evaluate_case(convert(first), convert(second), (1, 1, 2)) == evaluate_case(first, second, (1, 1, 2))
 
 
 def test_bad_masks_are_told_in_a_sentence():

@@ -41,9 +41,7 @@ def slow_draw(differences, generator):
     mean = differences.mean()
     by_seed, by_patient = differences.mean(axis=1), differences.mean(axis=0)
     residual = sum(
-        (differences[s, p] - by_seed[s] - by_patient[p] + mean) ** 2
-        for s in range(n_seeds)
-        for p in range(n_patients)
+        (differences[s, p] - by_seed[s] - by_patient[p] + mean) ** 2 for s in range(n_seeds) for p in range(n_patients)
     ) / ((n_seeds - 1) * (n_patients - 1))
     patients = n_seeds * sum((by_patient - mean) ** 2) / (n_patients - 1)
     seeds = n_patients * sum((by_seed - mean) ** 2) / (n_seeds - 1)
@@ -62,9 +60,7 @@ def test_agrees_with_a_slow_loop(seed_sd, patient_sd):
     line = paired_bootstrap(rows_of(differences), "dual", "plain", replicates=20_000).iloc[0]
     draws = [slow_draw(differences, generator) for _ in range(5000)]
     spread = line["high"] - line["low"]
-    assert [line["low"], line["high"]] == pytest.approx(
-        list(np.quantile(draws, [0.025, 0.975])), abs=0.06 * spread
-    )
+    assert [line["low"], line["high"]] == pytest.approx(list(np.quantile(draws, [0.025, 0.975])), abs=0.06 * spread)
 
 
 @pytest.mark.parametrize("skewed", [False, True])
@@ -92,9 +88,7 @@ def test_p_agrees_with_the_interval(confidence):
     generator = np.random.default_rng(8)
     for shift in np.linspace(-0.04, 0.04, 12):
         differences = shift + generator.normal(0, 0.03, (3, 12)) + generator.normal(0, 0.01, (3, 1))
-        line = paired_bootstrap(
-            rows_of(differences), "dual", "plain", replicates=2000, confidence=confidence
-        ).iloc[0]
+        line = paired_bootstrap(rows_of(differences), "dual", "plain", replicates=2000, confidence=confidence).iloc[0]
         assert (line["low"] > 0 or line["high"] < 0) == (line["p"] < 1 - confidence + 1e-9)
 
 
@@ -136,9 +130,7 @@ def test_empty_labels_drop_out_and_gaps_are_refused():
             row["dice"] = None
     assert paired_bootstrap(rows, "dual", "plain").iloc[0]["patients"] == 4
     with pytest.raises(InputError, match="lacks a partner for case B_000 with seed 1"):
-        paired_bootstrap(
-            [r for r in rows if (r["arm"], r["seed"], r["case"]) != ("dual", 1, "B_000")], "dual", "plain"
-        )
+        paired_bootstrap([r for r in rows if (r["arm"], r["seed"], r["case"]) != ("dual", 1, "B_000")], "dual", "plain")
     with pytest.raises(InputError, match="dual, plain, got 'other'"):
         paired_bootstrap(rows, "other", "plain")
     with pytest.raises(InputError, match="twice"):

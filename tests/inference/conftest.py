@@ -3,7 +3,7 @@
 import pytest
 
 from pancreas_ssl.inference import Model
-from pancreas_ssl.network import SegmentationNetwork
+from pancreas_ssl.method.network import SegmentationNetwork
 
 from .helpers import Threshold
 
@@ -15,9 +15,7 @@ def threshold() -> Model:
 
 @pytest.fixture
 def tiny() -> Model:
-    return Model(
-        SegmentationNetwork(channels=(4, 8)), spacing=3.0, window=(-150.0, 250.0), patch=(16, 16, 12)
-    )
+    return Model(SegmentationNetwork(channels=(4, 8)), spacing=3.0, window=(-150.0, 250.0), patch=(16, 16, 12))
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,9 @@
 
 import torch
 
-from pancreas_ssl.contrast import GlobalContrast
 from pancreas_ssl.inference import load_weights, save_weights
-from pancreas_ssl.network import SegmentationNetwork
+from pancreas_ssl.method.contrast import GlobalContrast
+from pancreas_ssl.method.network import SegmentationNetwork
 
 FACTS = {"spacing": 3.0, "window": (-150, 250), "patch": (32, 32, 16)}
 

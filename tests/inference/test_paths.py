@@ -28,9 +28,7 @@ def test_mask_and_uncertainty_on_the_files_own_grid(tmp_path, threshold, affine)
     table = predict_path(
         ct, tmp_path / "new" / "mask.nii.gz", threshold, tmp_path / "entropy.nii", "cpu", progress=False
     )
-    image, mask, entropy = (
-        nibabel.load(p) for p in (ct, tmp_path / "new/mask.nii.gz", tmp_path / "entropy.nii")
-    )
+    image, mask, entropy = (nibabel.load(p) for p in (ct, tmp_path / "new/mask.nii.gz", tmp_path / "entropy.nii"))
     assert mask.shape == entropy.shape == image.shape
     assert np.allclose(mask.affine, image.affine) and np.allclose(entropy.affine, image.affine)
     assert mask.get_data_dtype() == np.uint8 and entropy.get_data_dtype() == np.float32
@@ -125,12 +123,8 @@ def test_a_failed_retry_does_not_pass_an_older_mask_off_as_its_own(tmp_path, thr
     with monkeypatch.context() as patch:
         patch.setattr(paths, "predict_volume", broken)
         table = predict_path(ct, out, threshold, device="cpu", largest=False, progress=False)
-        assert (
-            table["status"].tolist() == ["failed"] and table["message"][0] == "ValueError: numbers ran away"
-        )
-    assert (
-        predict_path(ct, out, threshold, device="cpu", largest=False, progress=False)["status"][0] == "done"
-    )
+        assert table["status"].tolist() == ["failed"] and table["message"][0] == "ValueError: numbers ran away"
+    assert predict_path(ct, out, threshold, device="cpu", largest=False, progress=False)["status"][0] == "done"
 
 
 def test_other_settings_make_the_masks_again(tmp_path, threshold):
@@ -192,9 +186,7 @@ def test_bad_scans(tmp_path, threshold):
     for array in (voxels[:, :, 0], np.stack([voxels] * 2, axis=-1)):
         nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), bad)
         refused("expected a 3D image")
-    nibabel.save(
-        nibabel.Nifti1Image(np.where(voxels == 100, np.nan, voxels).astype(np.float32), np.eye(4)), bad
-    )
+    nibabel.save(nibabel.Nifti1Image(np.where(voxels == 100, np.nan, voxels).astype(np.float32), np.eye(4)), bad)
     refused("NaN")
     nibabel.save(nibabel.Nifti1Image(((voxels + 1000) / 1100).astype(np.float32), np.eye(4)), bad)
     refused("HU")

@@ -37,9 +37,7 @@ def test_largest_component_is_kept_unless_told_otherwise(threshold):
 
 
 def test_nothing_found_is_an_empty_mask(threshold):
-    prediction = predict_volume(
-        threshold, Volume(np.full((20, 20, 20), -1000, np.float32), np.eye(4)), device="cpu"
-    )
+    prediction = predict_volume(threshold, Volume(np.full((20, 20, 20), -1000, np.float32), np.eye(4)), device="cpu")
     assert prediction.mask.sum() == 0 and prediction.volume_ml == 0 and prediction.entropy.max() == 0
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.inference import Model, body_box, entropy_bits, predict_prepared, sliding
-from pancreas_ssl.network import SegmentationNetwork
+from pancreas_ssl.inference import Model, body_box, predict_prepared, sliding
+from pancreas_ssl.method.network import SegmentationNetwork
+from pancreas_ssl.method.uncertainty import entropy
 
 
 def image_of(shape, seed=0):
@@ -109,4 +110,4 @@ def test_bad_arguments(tiny):
 
 def test_entropy_in_bits():
     p = np.array([0.0, 0.11, 0.5, 0.89, 1.0], np.float32)
-    assert entropy_bits(p) == pytest.approx([0.0, 0.4999, 1.0, 0.4999, 0.0], abs=1e-3)
+    assert entropy(p[None]) == pytest.approx([0.0, 0.4999, 1.0, 0.4999, 0.0], abs=1e-3)

@@ -30,9 +30,7 @@ def volume():
 
 
 def model(**recipe):
-    return Model(
-        Body(), patch=(32, 32, 16), metadata={"recipe": Recipe(**recipe).to_dict()} if recipe else {}
-    )
+    return Model(Body(), patch=(32, 32, 16), metadata={"recipe": Recipe(**recipe).to_dict()} if recipe else {})
 
 
 def test_fat_is_marked_unless_the_weights_or_the_caller_say_otherwise(volume):

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.inference import known_weights, load_weights, save_weights, weights
-from pancreas_ssl.network import SegmentationNetwork
+from pancreas_ssl.method.network import SegmentationNetwork
 
 FACTS = {"spacing": (3.0, 3.0, 3.0), "window": (-150, 250), "patch": (32, 32, 32), "recipe": {"steps": 5}}
 
@@ -34,8 +34,7 @@ def test_there_and_back(tmp_path, network, dtype, error):
 
 def test_half_precision_halves_the_file(tmp_path, network):
     sizes = [
-        save_weights(tmp_path / f"{d}.safetensors", network, FACTS, d).stat().st_size
-        for d in ("float16", "float32")
+        save_weights(tmp_path / f"{d}.safetensors", network, FACTS, d).stat().st_size for d in ("float16", "float32")
     ]
     assert sizes[0] < 0.7 * sizes[1]
 
@@ -89,9 +88,7 @@ def test_other_architectures(tmp_path, network):
         save_file(tensors, tmp_path / "other.safetensors", {weights.HEADER: json.dumps(changed)})
         return tmp_path / "other.safetensors"
 
-    with pytest.raises(
-        InputError, match="expected weights of a SegmentationNetwork.*belong to UNet.*known name"
-    ):
+    with pytest.raises(InputError, match="expected weights of a SegmentationNetwork.*belong to UNet.*known name"):
         load_weights(change(name="UNet"))
     for config in ({"channels": [8, 16]}, {"channels": [4, 8], "n_classes": 2}, {"depth": 3}):
         with pytest.raises(InputError, match="do not fit the network"):

@@ -22,14 +22,7 @@ KNOWN_RESULTS = {
         "dice_with_one_change",
         "strong_minus_baseline",
     },  # fmt: skip
-    "03_uncertainty_maps": {
-        "auroc",
-        "ece",
-        "aurc",
-        "seconds",
-        "leaks",
-        "share_of_errors_in_most_doubtful_tenth",
-    },
+    "03_uncertainty_maps": {"auroc", "ece", "aurc", "seconds", "leaks", "share_of_errors_in_most_doubtful_tenth"},
     "04_contrastive_features": {
         "cohesion",
         "separation",

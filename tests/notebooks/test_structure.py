@@ -1,14 +1,16 @@
 """Every notebook keeps the course's form: parameters that are read, minutes, exercises, no outputs, no loose words."""
 
 import ast
+import importlib.util
+import pkgutil
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from pancreas_ssl.runs.notebook_profiles import load_profiles
 from pancreas_ssl.runs.parameters import check_parameters, declared_parameters
-from pancreas_ssl.runs.profiles import load_profiles
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -94,8 +96,7 @@ def test_a_figure_comes_early(notebook):
 
     drawing = set(figures.__all__) | set(widgets.__all__)
     first = next(
-        (i for i, cell in enumerate(code(notebook)) if any(f"{name}(" in cell.source for name in drawing)),
-        None,
+        (i for i, cell in enumerate(code(notebook)) if any(f"{name}(" in cell.source for name in drawing)), None
     )
     assert first is not None and first <= 3
 
@@ -134,3 +135,23 @@ def test_results_are_computed_not_typed(notebook):
 def test_solutions_are_python(notebook):
     for block in re.findall(r"```python\n(.*?)```", text(notebook), re.S):
         ast.parse(block)
+
+
+def test_prose_names_modules_and_files_that_exist(notebook):
+    prose = text(notebook)
+    for module, name in re.findall(r"from (pancreas_ssl[.\w]*) import (\w+)", prose):
+        pkgutil.resolve_name(f"{module}:{name}")
+    for module in re.findall(r"`(pancreas_ssl(?:\.\w+)+)`", prose):
+        assert importlib.util.find_spec(module), module
+    for path in re.findall(r"`(pancreas_ssl/[^`]+)`", prose):
+        assert (FOLDER.parent / path).exists(), path
+
+
+def test_examples_of_the_readme_run():
+    page = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, {})
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", page):
+        assert (FOLDER.parent / target).exists(), target

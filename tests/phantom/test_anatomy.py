@@ -6,8 +6,8 @@ from scipy.ndimage import label
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.phantom.anatomy import COURSES, Grid, Traits, make_anatomy
-from pancreas_ssl.phantom.measures import contact_shares, measure_shape
 from pancreas_ssl.phantom.tissues import Organ, Tissue
+from tests.phantom.measures import contact_shares, measure_shape
 
 SMALL = Grid((64, 52, 56), (6.0, 6.0, 6.0))
 MIDDLE = Grid((76, 56, 72))  # 3 mm, around the pancreas
@@ -29,14 +29,10 @@ def test_maps_are_ras_uint8_on_a_centred_grid(patient):
 def test_every_organ_is_there_and_lies_where_it_belongs(patient):
     centre = {o: np.argwhere(patient.organ == o).mean(0) for o in Organ if (patient.organ == o).any()}
     assert set(centre) == set(Organ), "an organ is missing"
-    assert centre[Organ.LIVER][0] > centre[Organ.PANCREAS][0] > centre[Organ.SPLEEN][0], (
-        "x grows to the right"
-    )
+    assert centre[Organ.LIVER][0] > centre[Organ.PANCREAS][0] > centre[Organ.SPLEEN][0], "x grows to the right"
     assert centre[Organ.BONE][1] < centre[Organ.PANCREAS][1] < centre[Organ.STOMACH][1], "y grows forward"
     assert centre[Organ.BLADDER][2] < centre[Organ.PANCREAS][2] < centre[Organ.LIVER][2], "z grows upward"
-    assert centre[Organ.VENA_CAVA][0] > centre[Organ.ARTERY][0], (
-        "the vena cava lies to the right of the aorta"
-    )
+    assert centre[Organ.VENA_CAVA][0] > centre[Organ.ARTERY][0], "the vena cava lies to the right of the aorta"
 
 
 def test_most_tissues_occur(patient):
@@ -58,12 +54,7 @@ def test_organs_have_human_sizes():
         ]
     )
     mean = volumes.mean(0) * 0.064
-    limits = {
-        Organ.LIVER: (1000, 1900),
-        Organ.SPLEEN: (70, 320),
-        Organ.KIDNEY: (240, 460),
-        Organ.STOMACH: (100, 700),
-    }
+    limits = {Organ.LIVER: (1000, 1900), Organ.SPLEEN: (70, 320), Organ.KIDNEY: (240, 460), Organ.STOMACH: (100, 700)}
     for organ, (low, high) in limits.items():
         assert low < mean[organ] < high, (organ.name, mean[organ])
 

@@ -54,8 +54,8 @@ def test_pose_there_and_back():
 
 
 def test_structures_outside_the_grid_are_none(canvas):
-    assert canvas.tube([(500, 0, 0), (520, 0, 0)], 5.0) is None
-    assert canvas.ellipsoid((0, 0, 900), (5, 5, 5)) is None
+    assert canvas.tube([(500, 0, 0), (520, 0, 0)], 5.0).sd.size == 0
+    assert canvas.ellipsoid((0, 0, 900), (5, 5, 5)).sd.size == 0
 
 
 def test_a_solid_seen_from_another_box(canvas):

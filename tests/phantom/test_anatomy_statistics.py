@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pancreas_ssl.phantom.anatomy import Grid, make_anatomy
-from pancreas_ssl.phantom.measures import contact_shares, measure_shape
 from pancreas_ssl.phantom.tissues import Organ
+from tests.phantom.measures import contact_shares, measure_shape
 
 PATIENTS = 24
 NEIGHBOURS = {"bowel": 0.06, "duodenum": 0.03, "vein": 0.04, "stomach": 0.01, "artery": 0.005}

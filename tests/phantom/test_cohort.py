@@ -6,15 +6,9 @@ from scipy.ndimage import binary_erosion
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.phantom.anatomy import Grid
-from pancreas_ssl.phantom.cohort import (
-    PHANTOM_VERSION,
-    SOURCES,
-    make_case,
-    patient_seeds,
-    voxel_digest,
-    write_case,
-)
+from pancreas_ssl.phantom.cohort import PHANTOM_VERSION, SOURCES, make_case, patient_seeds, write_case
 from pancreas_ssl.phantom.tissues import Organ
+from tests.phantom.measures import voxel_digest
 
 SOLID_ORGANS = (
     Organ.PANCREAS,
@@ -87,9 +81,7 @@ def test_written_twice_the_same(tmp_path):
         assert np.allclose(nifti.get_qform(), nifti.affine, atol=1e-4)
         assert nifti.header.get_slope_inter() == (None, None) or nifti.header.get_slope_inter() == (1.0, 0.0)
     for name, path in again.items():
-        assert voxel_digest(np.asarray(nib.load(path).dataobj)) == voxel_digest(
-            np.asarray(loaded[name].dataobj)
-        )
+        assert voxel_digest(np.asarray(nib.load(path).dataobj)) == voxel_digest(np.asarray(loaded[name].dataobj))
         assert path.read_bytes() == first[name].read_bytes()
     assert not [p for p in tmp_path.rglob("*") if "partial" in p.name]
 

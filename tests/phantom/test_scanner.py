@@ -8,13 +8,7 @@ import pytest
 from scipy.ndimage import binary_erosion
 
 from pancreas_ssl.phantom.anatomy import Anatomy, Grid
-from pancreas_ssl.phantom.fields import (
-    noise_field,
-    noise_spectrum,
-    streak_field,
-    texture_field,
-    thickness_factor,
-)
+from pancreas_ssl.phantom.fields import noise_field, noise_spectrum, streak_field, texture_field, thickness_factor
 from pancreas_ssl.phantom.optics import KERNELS, average_axis, blur, majority_axis, modulation, output_axis
 from pancreas_ssl.phantom.profiles import SOURCES, random_source
 from pancreas_ssl.phantom.scanner import render, scan
@@ -50,14 +44,7 @@ def dummy(grid: Grid) -> Anatomy:
 
 
 SMALL = Grid((120, 88, 64), (3.0, 3.0, 3.0))
-SOLID = (
-    Tissue.LIVER,
-    Tissue.SPLEEN,
-    Tissue.KIDNEY_CORTEX,
-    Tissue.ARTERY,
-    Tissue.PANCREAS,
-    Tissue.VISCERAL_FAT,
-)
+SOLID = (Tissue.LIVER, Tissue.SPLEEN, Tissue.KIDNEY_CORTEX, Tissue.ARTERY, Tissue.PANCREAS, Tissue.VISCERAL_FAT)
 
 
 def error_in(result, t: Tissue) -> float:

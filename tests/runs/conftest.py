@@ -63,9 +63,7 @@ def course(tmp_path_factory) -> Path:
         "print('never')",
         parameters="STEPS = 5  # steps",
     )
-    make_notebook(
-        folder / "02_plain.ipynb", "#md # The last", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
-    )
+    make_notebook(folder / "02_plain.ipynb", "#md # The last", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
     (folder / "profiles.yml").write_text(
         "smoke:\n  00_fine:\n    STEPS: 3\n    SECONDS: 0\nfull:\n  01_failing: {STEPS: 9}\n"
     )

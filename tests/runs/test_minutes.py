@@ -8,7 +8,7 @@ import pytest
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.runs import minutes
-from pancreas_ssl.runs.profiles import find_notebooks
+from pancreas_ssl.runs.notebook_profiles import find_notebooks
 
 SLOW, FAST = (
     {"reference_seconds": 0.2, "notebooks": {"02_x": 240.0}},
@@ -19,9 +19,7 @@ SLOW, FAST = (
 def test_every_first_cell_says_what_the_table_says():
     for path in find_notebooks():
         first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
-        assert minutes.sentence(path.stem) in first, (
-            f"run python -m pancreas_ssl.runs.minutes for {path.name}"
-        )
+        assert minutes.sentence(path.stem) in first, f"run python -m pancreas_ssl.runs.minutes for {path.name}"
 
 
 def test_seconds_are_scaled_from_a_processor_of_the_same_kind(monkeypatch):
@@ -47,12 +45,7 @@ def test_a_tour_is_kept_and_written_into_the_notebooks(tmp_path, monkeypatch):
     monkeypatch.setattr(minutes, "FILE", tmp_path / "minutes.json")
     monkeypatch.setattr(minutes, "reference_seconds", lambda: ("bf16", 0.2))
     name = find_notebooks(tmp_path)[0].stem
-    report = {
-        "status": "ok",
-        "profile": "class",
-        "environment": {},
-        "notebooks": [{"name": name, "seconds": 200.0}],
-    }
+    report = {"status": "ok", "profile": "class", "environment": {}, "notebooks": [{"name": name, "seconds": 200.0}]}
     (tmp_path / "report.json").write_text(json.dumps(report))
     minutes.keep_tour(tmp_path / "report.json", tmp_path)
     assert minutes.known_tours()["bf16"]["notebooks"] == {name: 200.0}

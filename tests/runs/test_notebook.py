@@ -31,9 +31,7 @@ def test_parameters_reach_the_notebook_and_its_copy_is_whole(make, tmp_path):
     path = make(tmp_path / "in {braces}" / "sums.ipynb", *THREE, parameters=PARAMETERS)
     seen = []
     out = tmp_path / "out {too}"
-    run = run_notebook(
-        path, {"A": "41"}, out, progress=lambda *where: seen.append(where), environment={"LIVE": "0"}
-    )
+    run = run_notebook(path, {"A": "41"}, out, progress=lambda *where: seen.append(where), environment={"LIVE": "0"})
     assert run.check() is run and run.status == "ok" and run.message == ""
     assert run.parameters == {"A": 41, "WORD": "x"}
     assert run.executed == out / "sums.ipynb" and run.seconds > 0.3 and run.peak_memory > 20e6
@@ -41,11 +39,7 @@ def test_parameters_reach_the_notebook_and_its_copy_is_whole(make, tmp_path):
     assert executed.metadata.papermill.output_path == str(run.executed)
     assert "widgets" not in executed.metadata
     results = executed.cells[-1].outputs[0].data["application/vnd.pancreas-ssl.results+json"]["results"]
-    assert results == [
-        {"name": "total", "value": 42},
-        {"name": "word", "value": "x"},
-        {"name": "live", "value": "0"},
-    ]
+    assert results == [{"name": "total", "value": 42}, {"name": "word", "value": "x"}, {"name": "live", "value": "0"}]
     assert seen == [(1, 2, "Sums"), (2, 2, "Adding")]
     assert not left_over(out) and not run.figures.exists()
 

@@ -4,13 +4,7 @@ import nbformat
 import pytest
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.runs.parameters import (
-    Parameter,
-    check_parameters,
-    declared_parameters,
-    parse_parameters,
-    read_value,
-)
+from pancreas_ssl.runs.parameters import Parameter, check_parameters, declared_parameters, parse_parameters, read_value
 
 CELL = """# Sizes of this notebook
 STEPS = 300  # optimiser steps

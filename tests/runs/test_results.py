@@ -20,7 +20,7 @@ def test_outside_a_notebook_the_table_is_printed(capsys):
 
 def test_in_a_kernel_the_values_travel_as_json_in_their_order(monkeypatch):
     shown = []
-    monkeypatch.setattr("pancreas_ssl.runs.results._in_kernel", lambda: True)
+    monkeypatch.setattr("pancreas_ssl.runs.results.in_kernel", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
     record(z=np.int64(3), a=[np.float64(0.5), float("nan")], b={"x": True}, c=None, d="<b>", e=np.arange(3))
     (data,) = shown

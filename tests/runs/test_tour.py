@@ -17,11 +17,7 @@ def test_a_failing_notebook_does_not_stop_the_others(toured):
     result, said = toured
     assert result.status == "failed" and result.report == result.folder / "report.html"
     assert said[0].startswith("3 notebooks, profile class, device ")
-    assert [line.split()[:2] for line in said[1:]] == [
-        ["ok", "00_fine"],
-        ["failed", "01_failing"],
-        ["ok", "02_plain"],
-    ]
+    assert [line.split()[:2] for line in said[1:]] == [["ok", "00_fine"], ["failed", "01_failing"], ["ok", "02_plain"]]
 
 
 def test_a_profile_that_sets_an_unknown_parameter_stops_before_the_first_kernel(make, tmp_path):

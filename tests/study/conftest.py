@@ -28,24 +28,24 @@ def config(tmp_path, card):
 
 @pytest.fixture
 def inline(monkeypatch):
-    """Cells run in this process: for tests of what stands around them. The list of cells that ran is returned."""
+    """Jobs run in this process: for tests of what stands around them. The list of jobs that ran is returned."""
     from pancreas_ssl import devices
     from pancreas_ssl.errors import InputError, RunError
-    from pancreas_ssl.study.cell import run_cell
+    from pancreas_ssl.study.job import run_job
 
     ran = []
 
-    def run_cells(cells, out, *, device, workers, finished, checkpoint_seconds):
+    def run_jobs(jobs, out, *, device, workers, finished, checkpoint_seconds):
         failed = []
-        for cell in cells:
+        for job in jobs:
             try:
-                finished(cell, run_cell(cell, out, device))
-                ran.append((cell.arm, cell.seed))
+                finished(job, run_job(job, out, device))
+                ran.append((job.arm, job.seed))
             except (InputError, RunError) as error:
-                failed.append((cell, str(error)))
+                failed.append((job, str(error)))
         return failed
 
-    monkeypatch.setattr("pancreas_ssl.study.run.run_cells", run_cells)
+    monkeypatch.setattr("pancreas_ssl.study.run.run_jobs", run_jobs)
     with devices.one_thread():
         yield ran
 

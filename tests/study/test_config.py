@@ -21,9 +21,7 @@ def test_arms_inherit_the_recipe_and_oracles_are_measured_at_home(config, card):
 
 def test_a_comparison_takes_the_sources_that_both_arms_have(config, card):
     arms = {"plain": {}, "oracle/V": {"oracle": f"{card}/V"}}
-    study = load_study(
-        config(arms=arms, comparisons=[{"name": "gap", "arm": "oracle/V", "against": "plain"}])
-    )
+    study = load_study(config(arms=arms, comparisons=[{"name": "gap", "arm": "oracle/V", "against": "plain"}]))
     assert study.compared(study.comparisons[0]) == [f"{card}/V"]
 
 
@@ -46,9 +44,9 @@ def test_the_digest_sees_values_and_not_comments(tmp_path, card):
         ({"arms": {}}, "arms on line .*at least 1"),
         ({"arms": {"a?": {}}}, "an arm's name holds letters"),
         ({"arms": {"a/b": {}, "a b": {}}}, "would share a folder"),
-        ({"arms": {"supervised": {"steps": "many"}}}, "arms.supervised on line .*steps to look like.*'many'"),
+        ({"arms": {"supervised": {"steps": "many"}}}, "arms.supervised on line .*got steps that does not.*'many'"),
         ({"arms": {"supervised": {"patch": [20, 32, 32]}}}, "arms.supervised on line .*multiples of 16"),
-        ({"seeds": [0, 0]}, "seeds on line .*each stands there once"),
+        ({"seeds": [0, 0]}, "seeds on line .*each must be listed once"),
         ({"seeds": [-1]}, r"seeds.0 on line .*greater than or equal to 0, it is -1"),
         ({"seeds": 3}, "seeds on line .*valid list"),
         ({"patients": 0}, "patients on line .*it is 0"),
@@ -80,7 +78,7 @@ def test_two_comparisons_of_one_name_and_an_oracle_that_is_not_measured(config):
     one = {"name": "one", "arm": "noisy", "against": "supervised"}
     with pytest.raises(InputError, match="the name one is taken"):
         load_study(config(comparisons=[one, one]))
-    with pytest.raises(InputError, match="arms.o.oracle on line .*stands under measure, got phantom/W"):
+    with pytest.raises(InputError, match="arms.o.oracle on line .*listed under measure, got phantom/W"):
         load_study(config(arms={"o": {"oracle": "phantom/W"}}, comparisons=[]))
 
 

@@ -93,7 +93,7 @@ def test_killed_at_random_moments_it_ends_the_same(finished_study, tmp_path, stu
             assert status == -signal.SIGKILL, "the study ended before it could be killed"
         else:
             assert status == 1
-            assert "go on with the same command" in Path(f"{out}.txt").read_text()
+            assert "resume with the same command" in Path(f"{out}.txt").read_text()
         until = time.monotonic() + 10
         while alive(workers) and time.monotonic() < until:
             time.sleep(0.05)

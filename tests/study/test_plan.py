@@ -6,7 +6,7 @@ import pytest
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.study.config import load_study
-from pancreas_ssl.study.plan import agree, agree_data, cells_of, make_plan, read_plan, revealed, write_plan
+from pancreas_ssl.study.plan import agree, agree_data, jobs_of, make_plan, read_plan, revealed, write_plan
 from tests.study.helpers import CARD, RECIPE
 
 
@@ -25,12 +25,12 @@ def plan_of(opened):
     return make
 
 
-def test_cells_are_seed_by_seed_and_know_all(config, card, plan_of):
+def test_jobs_are_seed_by_seed_and_know_all(config, card, plan_of):
     arms = {"supervised": {}, "oracle/V": {"oracle": f"{card}/V"}}
     study = load_study(config(arms=arms, comparisons=[]))
-    cells = cells_of(study, plan_of(study), False)
-    assert [(cell.arm, cell.seed) for cell in cells] == [(arm, seed) for seed in (0, 1) for arm in arms]
-    plain, oracle = cells[2], cells[3]
+    jobs = jobs_of(study, plan_of(study), False)
+    assert [(job.arm, job.seed) for job in jobs] == [(arm, seed) for seed in (0, 1) for arm in arms]
+    plain, oracle = jobs[2], jobs[3]
     assert plain.recipe["seed"] == 1 and plain.recipe["steps"] == 20 and plain.recipe["precision"] == "fp32"
     assert plain.train == f"{card}/A" and not plain.oracle and len(plain.measure) == 2
     assert oracle.train == f"{card}/V" and oracle.oracle and oracle.measure == (f"{card}/V",)
@@ -40,7 +40,7 @@ def test_cells_are_seed_by_seed_and_know_all(config, card, plan_of):
 def test_an_arm_may_train_on_fewer_patients(config, plan_of):
     study = load_study(config(arms={"all": {}, "few": {"labelled": 1}}, comparisons=[], seeds=[0]))
     plan = plan_of(study)
-    every, few = cells_of(study, plan, False)
+    every, few = jobs_of(study, plan, False)
     assert (every.labelled, few.labelled) == (None, 1) and "labelled" not in few.recipe
     trained = {key: digest for key, digest in plan.data.items() if " train" in key}
     assert len(trained) == 2 and any("train (first 1)," in key for key in trained)
@@ -104,14 +104,17 @@ def test_other_data_phantoms_and_defaults_are_refused(config, tmp_path, plan_of)
     plan = plan_of(load_study(config()))
     key = next(iter(plan.data))
     agree_data(plan, plan, tmp_path)
-    with pytest.raises(InputError, match="those of tiny/A train.* are others now"):
+    with pytest.raises(InputError, match="those of tiny/A train.* have changed since"):
         agree_data(replace(plan, data=plan.data | {key: "0"}), plan, tmp_path)
-    with pytest.raises(InputError, match="begun with .old., this package has"):
-        agree_data(replace(plan, phantom="old"), plan, tmp_path)
+    agree_data(replace(plan, phantom="old"), plan, tmp_path)  # another generator, the same voxels
+    with pytest.raises(InputError, match="its phantom was old, this package has .*those of tiny/A train"):
+        agree_data(replace(plan, phantom="old", data=plan.data | {key: "0"}), plan, tmp_path)
     changed = {arm: recipe | {"clip": 9.0} for arm, recipe in plan.recipes.items()}
     with pytest.raises(InputError, match="supervised.clip 9.0 there, 5.0 now"):
         agree_data(replace(plan, recipes=changed), plan, tmp_path)
     fewer = {arm: {"steps": recipe["steps"]} for arm, recipe in plan.recipes.items()}
+    older = {arm: recipe | {"phases": 8} for arm, recipe in plan.recipes.items()}
+    agree_data(replace(plan, recipes=older), plan, tmp_path)  # a field of earlier versions
     agree_data(replace(plan, recipes=fewer), plan, tmp_path)  # a field that did not exist then
 
 
@@ -127,7 +130,7 @@ def test_the_digest_sees_a_voxel(config, tmp_path, plan_of, monkeypatch):
             prepared.image[0, 3, 3, 3] += 0.5
         return prepared
 
-    monkeypatch.setattr(preprocessing, "prepare_case", changed)
+    monkeypatch.setattr("pancreas_ssl.study.plan.prepare_case", changed)
     now = make_plan(study, dict.fromkeys(study.arms, "fp32"), False)
     assert [key for key in now.data if now.data[key] != before.data[key]] == [
         key for key in now.data if key.startswith("tiny/V measure")

@@ -45,9 +45,7 @@ def test_that_difference_is_found_in_four_of_five_studies(seeds, patients):
 def test_the_lines_name_comparison_number_and_assumption(config):
     patients = {"tiny/A": 16, "tiny/V": 16}
     lines = power_lines(load_study(config()), patients)
-    assert len(lines) == 2 and lines[0].startswith(
-        "noise helps (noisy against supervised, mean of sources): 32"
-    )
+    assert len(lines) == 2 and lines[0].startswith("noise helps (noisy against supervised, mean of sources): 32")
     assert f"{smallest_difference([16, 16], 2):.3f}" in lines[0] and "an assumption, not measured" in lines[1]
     stated = power_lines(load_study(config(power={"seed_sd": 0.02})), patients)
     assert "as the configuration says" in stated[1] and "0.02 between seeds" in stated[1]

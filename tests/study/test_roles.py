@@ -82,11 +82,7 @@ def test_a_log_that_cannot_be_written_opens_nothing(tmp_path):
 
 def test_test_sources_stay_shut_until_they_are_revealed(config, card, tmp_path, inline, capsys):
     path = config(
-        measure=[f"{card}/A", f"{card}/B"],
-        arms={"supervised": {"steps": 2}},
-        seeds=[0],
-        comparisons=[],
-        patients=1,
+        measure=[f"{card}/A", f"{card}/B"], arms={"supervised": {"steps": 2}}, seeds=[0], comparisons=[], patients=1
     )
     out = tmp_path / "out"
     arguments = ["study", "--config", str(path), "--out", str(out), "--device", "cpu"]

@@ -14,7 +14,7 @@ TABLES = ("rows", "summary", "comparisons")
 
 
 def stamps(out):
-    """Time of writing of every file of every cell."""
+    """Time of writing of every file of every job."""
     return {str(path): path.stat().st_mtime_ns for path in (out / "cells").rglob("*") if path.is_file()}
 
 
@@ -43,23 +43,13 @@ def test_every_table_has_every_column(finished_study, card):
         "arm", "source", "seeds", "n", "dice_mean", "dice_sd", "dice_sd_seeds", "dice_median", "misses",
         "share_below_half",
     ]  # fmt: skip
-    assert {"nsd_mean", "hd95_mean", "msd_mean", "volume_bias_ml_mean", "ece_band_mean"} <= set(
-        summary.columns
-    )
+    assert {"nsd_mean", "hd95_mean", "msd_mean", "volume_bias_ml_mean", "ece_band_mean"} <= set(summary.columns)
     assert len(summary) == 5 and (summary["n"] == 2).all() and (summary["seeds"] == 2).all()
     comparisons = pd.read_csv(files["comparisons"])
     assert list(comparisons["source"]) == ["tiny/A", "tiny/V", "mean of sources", "tiny/V"]
     assert comparisons["holm_p"].notna().tolist() == [False, False, True, True]
     curves = pd.read_csv(files["curves"])
-    assert list(curves.columns) == [
-        "arm",
-        "seed",
-        "step",
-        "loss",
-        "learning_rate",
-        "seconds",
-        "held_out_dice",
-    ]
+    assert list(curves.columns) == ["arm", "seed", "step", "loss", "learning_rate", "seconds", "held_out_dice"]
     assert curves.loc[curves["arm"] != "oracle/V", "held_out_dice"].notna().all()
     assert curves.loc[curves["arm"] == "oracle/V", "held_out_dice"].isna().all()
     assert len(curves) == 6 * 2
@@ -73,13 +63,7 @@ def test_facts_report_and_figures(finished_study):
             "version", "versions", "command", "commit", "power"} <= set(facts)  # fmt: skip
     assert facts["device"] == "cpu" and facts["precision"] == "fp32" and facts["training_seconds"] > 0
     report = files["report"].read_text()
-    for words in (
-        "noise helps",
-        "mean of sources",
-        "oracle/V",
-        "ECE in the band",
-        facts["config_digest"][:16],
-    ):
+    for words in ("noise helps", "mean of sources", "oracle/V", "ECE in the band", facts["config_digest"][:16]):
         assert words in report
     drawn = sorted(path.name for path in (out / "figures").glob("*.png"))
     assert drawn == ["convergence.png", "dice_tiny_A.png", "dice_tiny_V.png", "differences.png"]
@@ -89,16 +73,11 @@ def test_facts_report_and_figures(finished_study):
         assert len((out / "figures" / name).with_suffix(".txt").read_text()) > 40
 
 
-def test_it_says_the_power_first_and_a_line_per_cell(finished_study):
+def test_it_says_the_power_first_and_a_line_per_job(finished_study):
     _, _, said, _ = finished_study
     assert "can show a difference of" in said[0] and "assumption" in said[2]
-    cells = [line for line in said if line.startswith("cell ")]
-    assert (
-        len(cells) == 6
-        and "left" in cells[0]
-        and "left" not in cells[-1]
-        and cells[-1].startswith("cell 6 of 6")
-    )
+    jobs = [line for line in said if line.startswith("cell ")]
+    assert len(jobs) == 6 and "left" in jobs[0] and "left" not in jobs[-1] and jobs[-1].startswith("cell 6 of 6")
 
 
 def test_again_it_runs_nothing_and_writes_the_same(copied, inline):
@@ -131,28 +110,26 @@ def test_a_seed_and_a_comparison_more_leave_the_rest_alone(copied, inline):
 def test_another_study_in_the_folder_is_refused_before_anything_runs(copied, inline):
     values, path, out = copied
     values["recipe"]["steps"] = 40
-    with pytest.raises(
-        InputError, match="recipe: steps 20 there, 40 now.*take them back or name another folder"
-    ):
+    with pytest.raises(InputError, match="recipe: steps 20 there, 40 now.*take them back or name another folder"):
         run_study(write(path, values), out, device="cpu")
     assert not inline
 
 
 def test_only_the_rows_that_are_missing_are_made_again(copied, inline):
     values, path, out = copied
-    cell = out / "cells" / "noisy-seed1"
-    rows, table = (cell / "rows.jsonl").read_bytes(), (out / "rows.csv").read_bytes()
-    (cell / "done.json").unlink()
-    (cell / "rows.jsonl").write_bytes(rows[: len(rows) - 20])  # the fourth row is torn
-    weights = (cell / "weights.safetensors").stat().st_mtime_ns
+    job = out / "cells" / "noisy-seed1"
+    rows, table = (job / "rows.jsonl").read_bytes(), (out / "rows.csv").read_bytes()
+    (job / "done.json").unlink()
+    (job / "rows.jsonl").write_bytes(rows[: len(rows) - 20])  # the fourth row is torn
+    weights = (job / "weights.safetensors").stat().st_mtime_ns
     run_study(write(path, values), out, device="cpu", say=lambda line: None)
-    assert inline == [("noisy", 1)] and (cell / "rows.jsonl").read_bytes() == rows
-    assert (cell / "weights.safetensors").stat().st_mtime_ns == weights
+    assert inline == [("noisy", 1)] and (job / "rows.jsonl").read_bytes() == rows
+    assert (job / "weights.safetensors").stat().st_mtime_ns == weights
     assert (out / "rows.csv").read_bytes() == table
-    assert (cell / "log.txt").read_text().count("row tiny/V V_001") == 2  # the torn one alone
+    assert (job / "log.txt").read_text().count("row tiny/V V_001") == 2  # the torn one alone
 
 
-def test_a_cell_that_fails_leaves_the_others_and_is_named(config, tmp_path, inline):
+def test_a_job_that_fails_leaves_the_others_and_is_named(config, tmp_path, inline):
     path = config(
         arms={"supervised": {"steps": 2}, "wild": {"steps": 2, "learning_rate": 1e30, "clip": 1e30}},
         seeds=[0],
@@ -172,7 +149,7 @@ def test_two_at_once_in_one_folder_are_refused(config, tmp_path):
     out.mkdir()
     with open(out / ".lock", "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        with pytest.raises(RunError, match="another study runs in"):
+        with pytest.raises(RunError, match="another study is running in"):
             run_study(config(), out, device="cpu")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.study import load_study, shipped, shipped_measured, shipped_study
-from pancreas_ssl.study.plan import agree, cells_of, read_plan
+from pancreas_ssl.study.plan import agree, jobs_of, read_plan
 from pancreas_ssl.study.tables import comparisons_table, curves_table, rows_table, summary_table
 from tests.study.helpers import settings, write, write_card
 
@@ -23,17 +23,10 @@ def finished(folder):
     study = load_study(write(folder / "study.yml", settings(write_card(folder))))
     facts = {"command": "pancreas-ssl study --config a.yml --out b", "config": study.plain()}
     (folder / "study.json").write_text(json.dumps(facts))
-    pd.DataFrame({"arm": ["plain"], "source": ["phantom/A"], "dice_mean": [0.8]}).to_csv(
-        folder / "summary.csv"
-    )
+    pd.DataFrame({"arm": ["plain"], "source": ["phantom/A"], "dice_mean": [0.8]}).to_csv(folder / "summary.csv")
     pd.DataFrame({"arm": ["plain"], "seed": [0], "dice": [0.8]}).to_csv(folder / "rows.csv", index=False)
     pd.DataFrame({"comparison": ["one"]}).to_csv(folder / "comparisons.csv")
-    curves = {
-        "arm": ["plain"] * 3,
-        "seed": [0, 0, 1],
-        "step": [10, 20, 20],
-        "held_out_dice": [None, 0.7, None],
-    }
+    curves = {"arm": ["plain"] * 3, "seed": [0, 0, 1], "step": [10, 20, 20], "held_out_dice": [None, 0.7, None]}
     pd.DataFrame(curves).to_csv(folder / "curves.csv", index=False)
     return folder
 
@@ -78,18 +71,18 @@ def test_an_unknown_name_and_an_unfinished_study_get_sentences(assets):
 def test_a_shipped_study_becomes_a_folder_in_which_it_can_grow(tmp_path):
     there = shipped_study("controls")
     out = shipped.unpack_study("controls", tmp_path / "run")
-    cells = cells_of(there.config, read_plan(out), reveal=False)
-    rows = rows_table(cells, out)
+    jobs = jobs_of(there.config, read_plan(out), reveal=False)
+    rows = rows_table(jobs, out)
     found = {
         "rows": rows,
         "summary": summary_table(rows),
         "comparisons": comparisons_table(there.config, rows),
-        "curves": curves_table(cells, out),
+        "curves": curves_table(jobs, out),
     }
     for name, table in found.items():
         shipped_table = getattr(there, name)[list(table.columns)]
         pd.testing.assert_frame_equal(table, shipped_table, check_dtype=False, rtol=1e-12)
-    assert all((out / cell.folder / "done.json").exists() for cell in cells)
+    assert all((out / job.folder / "done.json").exists() for job in jobs)
     agree(read_plan(out), there.config.plain(), out)
     with pytest.raises(InputError, match="holds a study already"):
         shipped.unpack_study("controls", out)
@@ -98,9 +91,7 @@ def test_a_shipped_study_becomes_a_folder_in_which_it_can_grow(tmp_path):
 def test_the_networks_without_votes_are_those_of_the_study():
     there, rows = shipped_study("study").config, shipped_measured("votes")[0]
     again = load_study(shipped._folder("votes") / "study.yml")
-    assert {arm: again.recipe_of(arm) for arm in again.arms} == {
-        arm: there.recipe_of(arm) for arm in again.arms
-    }
+    assert {arm: again.recipe_of(arm) for arm in again.arms} == {arm: there.recipe_of(arm) for arm in again.arms}
     assert (again.train, again.seeds, again.measure) == (there.train, there.seeds, there.measure)
     assert set(rows["prototype_weight"]) == {0} and set(rows["arm"].str.split("/").str[0]) == set(again.arms)
     assert rows.groupby(["source", "case"])["seed"].size().eq(len(again.arms) * len(again.seeds)).all()

@@ -7,7 +7,7 @@ import pytest
 from pancreas_ssl.evaluation import holm
 from pancreas_ssl.study.config import load_study
 from pancreas_ssl.study.pictures import convergence, dice_by_source, differences
-from pancreas_ssl.study.report import markdown_table
+from pancreas_ssl.study.study_report import markdown_table
 from pancreas_ssl.study.tables import comparisons_table, summary_table
 
 SOURCES = ("tiny/A", "tiny/V")

@@ -8,7 +8,6 @@ import torch
 
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.training import Fitted, Recipe, fit
-from pancreas_ssl.training.step import segmentation_loss
 
 RECIPE = Recipe(
     patch=(16, 16, 16), channels=(6, 12), batch=2, steps=60, warmup=5, dropout=0.2, precision="fp32", seed=3
@@ -29,22 +28,14 @@ def ball(seed: int, shape: tuple[int, int, int] = (32, 32, 24)) -> Prepared:
 def tiny(folder=None, every: int = 1, resume: bool = False, **more) -> Fitted:
     """60 steps on four balls, with a checkpoint after `every` of them."""
     cases = [ball(k) for k in range(4)]
-    return fit(
-        RECIPE,
-        cases,
-        out=folder,
-        resume=resume,
-        device="cpu",
-        progress=False,
-        checkpoint_every=every,
-        **more,
-    )
+    return fit(RECIPE, cases, out=folder, resume=resume, device="cpu", progress=False, checkpoint_every=every, **more)
 
 
 if __name__ == "__main__":
     # One process imports everything, then forks a training for each folder that it is told, and says how it ended.
     torch.set_num_threads(1)
-    segmentation_loss(RECIPE)(torch.zeros(1, 2, 2, 2, 2), torch.zeros(1, 1, 2, 2, 2).long())  # imports monai
+    import monai.inferers  # noqa: F401  slow to import
+
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()

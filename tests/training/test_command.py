@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from pancreas_ssl.cli import main
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.inference import load_weights
 from pancreas_ssl.training import Recipe, command
@@ -39,9 +40,7 @@ def card(tmp_path, cache):
 
 def test_everything_is_left_in_the_folder(card, tmp_path):
     out = tmp_path / "run"
-    fitted = command.run_training(
-        str(card), out=out, steps=4, seed=5, recipe=SMALL, device="cpu", progress=False
-    )
+    fitted = command.run_training(str(card), out=out, steps=4, seed=5, recipe=SMALL, device="cpu", progress=False)
     assert sorted(p.name for p in out.iterdir()) == [
         "checkpoint.pt", "history.csv", "run.json", "weights.md", "weights.safetensors"
     ]  # fmt: skip
@@ -67,23 +66,13 @@ def test_everything_is_left_in_the_folder(card, tmp_path):
 
 def test_publish_writes_weights_and_card_and_names_its_command(card, tmp_path, capsys):
     stem, out = tmp_path / "assets" / "toy", tmp_path / "run"
-    words = [
-        "--publish",
-        str(stem),
-        "--out",
-        str(out),
-        "--source",
-        str(card),
-        "--steps",
-        "2",
-        "--device",
-        "cpu",
-    ]
-    words += ["--set", "patch=[16,16,16]", "channels=[4,8]", "precision=fp32"]
-    assert command.main(words) == 0
+    words = ["train", "--publish", str(stem), "--out", str(out), "--source", str(card), "--steps", "2"]
+    words += ["--device", "cpu", "--set", "patch=[16,16,16]", "--set", "channels=[4,8]", "--set", "precision=fp32"]
+    assert main(words) == 0
     assert sorted(p.name for p in stem.parent.iterdir()) == ["toy.md", "toy.safetensors"]
-    assert "python -m pancreas_ssl.training.command --publish" in stem.with_suffix(".md").read_text()
-    assert command.main([*words[:-1], "presicion=fp32"]) == 2
+    card_text = stem.with_suffix(".md").read_text()
+    assert "pancreas-ssl train --arm supervised" in card_text and f"--publish {stem}" in card_text
+    assert main([*words[:-1], "presicion=fp32"]) == 2
     assert "presicion" in capsys.readouterr().err
 
 

@@ -16,9 +16,9 @@ import torch
 
 from pancreas_ssl import devices
 from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.signals import StopKey
 from pancreas_ssl.training import Recipe, fit
 from pancreas_ssl.training.checkpoint import checkpoint_file, load_checkpoint
-from pancreas_ssl.training.launching import StopKey
 from tests.training.helpers import RECIPE, ball, tiny
 
 SCRIPT = Path(__file__).with_name("helpers.py")
@@ -56,18 +56,12 @@ def test_it_learns_and_says_how_it_went():
         steps=120,
         warmup=10,
         evaluate_every=60,
-        phases=8,
         learning_rate=0.01,
         precision="fp32",
     )
     rows = []
     fitted = fit(
-        recipe,
-        [ball(k) for k in range(6)],
-        [ball(10), ball(11)],
-        device="cpu",
-        progress=False,
-        callback=rows.append,
+        recipe, [ball(k) for k in range(6)], [ball(10), ball(11)], device="cpu", progress=False, callback=rows.append
     )
     history = fitted.history
     assert list(history.step) == list(range(10, 121, 10)) and len(rows) == len(history)
@@ -103,9 +97,7 @@ def test_stopped_in_steps_and_resumed_gives_the_same_weights_and_history(tmp_pat
 @pytest.fixture
 def trainings():
     """Start trainings in processes of their own: `start(folder)` gives a process id, `ended()` an exit status."""
-    process = subprocess.Popen(
-        [sys.executable, SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
 
     def start(folder: Path) -> int:
@@ -195,14 +187,7 @@ def test_another_recipe_or_other_cases_are_not_mixed_in(tmp_path):
     tiny(tmp_path, stop_at=3)
     cases = [ball(k) for k in range(4)]
     with pytest.raises(InputError, match="learning_rate 0.005 there, 0.001 now"):
-        fit(
-            replace(RECIPE, learning_rate=1e-3),
-            cases,
-            out=tmp_path,
-            resume=True,
-            device="cpu",
-            progress=False,
-        )
+        fit(replace(RECIPE, learning_rate=1e-3), cases, out=tmp_path, resume=True, device="cpu", progress=False)
     with pytest.raises(InputError, match="started with, got others"):
         fit(RECIPE, cases[:3], out=tmp_path, resume=True, device="cpu", progress=False)
     with pytest.raises(InputError, match="has a checkpoint; resume it"):
@@ -264,7 +249,7 @@ def test_precision_may_change_within_one_process():
     assert fit(replace(RECIPE, steps=2), [ball(0)], device="cpu", progress=False).precision == "fp32"
 
 
-def test_all_phases_and_more_classes_train_too():
-    recipe = replace(RECIPE, steps=2, phases=8, n_classes=3)
+def test_more_classes_train_too():
+    recipe = replace(RECIPE, steps=2, n_classes=3)
     fitted = fit(recipe, [ball(0)], [ball(1)], device="cpu", progress=False)
     assert fitted.network.n_classes == 3

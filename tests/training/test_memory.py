@@ -27,8 +27,7 @@ print(memory.peak_memory("cpu") - before, memory.forecast(recipe).total)
 
 
 @pytest.mark.parametrize(
-    "recipe",
-    ['{"patch": [96, 80, 64], "batch": 2}', '{"patch": [80, 80, 64], "channels": [32, 64], "batch": 1}'],
+    "recipe", ['{"patch": [96, 80, 64], "batch": 2}', '{"patch": [80, 80, 64], "channels": [32, 64], "batch": 1}']
 )
 def test_the_forecast_is_within_a_factor_of_one_and_a_half(recipe):
     from pathlib import Path
@@ -50,10 +49,7 @@ def test_it_grows_with_what_costs_memory():
     assert "activations" in str(small) and "GiB" in str(large)
 
 
-@pytest.mark.parametrize(
-    ("free", "words"),
-    [(2**20, "smaller patch"), (600 * 2**20, "use a batch of [1-9]")],
-)
+@pytest.mark.parametrize(("free", "words"), [(2**20, "smaller patch"), (600 * 2**20, "use a batch of [1-9]")])
 def test_what_cannot_fit_is_refused_before_the_first_step(monkeypatch, tmp_path, free, words):
     monkeypatch.setattr(memory, "available", lambda device: free)
     with pytest.raises(InputError, match=f"free on cpu.*needs about [0-9.]+ GiB.*{words}"):

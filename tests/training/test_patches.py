@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.training.patches import PatchDraw, Patches, cut, draw_patch, keyed
-from pancreas_ssl.training.recipe import Recipe
+from pancreas_ssl.method.dual import keyed
+from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.training.patches import PatchDraw, Patches, cut, draw_patch
 from tests.training.helpers import ball
 
 RECIPE = Recipe(patch=(16, 16, 16), channels=(4, 8), batch=3, steps=4)
@@ -45,9 +46,7 @@ def test_views_differ_in_appearance_alone_and_unlabelled_patches_hide_their_labe
 def test_organ_maps_move_with_the_image(binary):
     case = ball(0)
     organs = (case.label * 9).astype(np.uint8)
-    recipe = replace(
-        RECIPE, affine=1.0, rotation=0.4, organs_weight=0.1, n_classes=2 if binary else 3, foreground=1.0
-    )
+    recipe = replace(RECIPE, affine=1.0, rotation=0.4, organs_weight=0.1, n_classes=2 if binary else 3, foreground=1.0)
     batch = Patches([replace(case, organs=organs)], recipe)(0)
     assert set(batch.organs.unique().tolist()) == {0, 9}
     assert ((batch.organs == 9) == (batch.labels == 1)).float().mean() > 0.97
@@ -69,9 +68,7 @@ def test_an_unturned_patch_is_a_slice_padded_with_air():
     moved, marks, *_ = cut([draw], [image], [label], (8, 8, 8))
     torch.testing.assert_close(moved[0], image[:, 8:16, 10:18, 4:12], rtol=0, atol=1e-5)
     assert torch.equal(marks[0], label[:, 8:16, 10:18, 4:12].long())
-    edge, nothing, *_ = cut(
-        [PatchDraw(0, np.array([-0.5, 5.5, 5.5]), np.eye(3))], [image], [label], (8, 8, 8)
-    )
+    edge, nothing, *_ = cut([PatchDraw(0, np.array([-0.5, 5.5, 5.5]), np.eye(3))], [image], [label], (8, 8, 8))
     assert (edge[0, 0, :4] == -1).all() and not nothing[0, 0, :4].any()
     torch.testing.assert_close(edge[0, 0, 4:], image[0, :4, 2:10, 2:10], rtol=0, atol=1e-5)
 
@@ -125,7 +122,7 @@ def test_patches_stay_inside_where_they_fit_and_small_volumes_are_centred():
     ("change", "words"),
     [
         (dict(label=None), "label for every training case"),
-        (dict(spacing=(2.0, 2.0, 2.0)), "prepare it anew"),
+        (dict(spacing=(2.0, 2.0, 2.0)), "prepare it again"),
         (dict(label=np.full((1, 32, 32, 24), 7, np.uint8)), "raise n_classes"),
     ],
 )

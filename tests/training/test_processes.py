@@ -9,15 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.losses import DiceCELoss
 
 from pancreas_ssl import devices
+from pancreas_ssl.cli.model import recipe_fields
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.processes import agreed, any_of, averaged, gathered, rank, summed, world
-from pancreas_ssl.training import Recipe
+from pancreas_ssl.method.processes import agreed, any_of, averaged, gathered, rank, summed, world
 from pancreas_ssl.training.checkpoint import checkpoint_file
-from pancreas_ssl.training.segmentation import dice_cross_entropy, segmentation_loss
-from pancreas_ssl.training.settings import settings
 from tests.training.together import ARMS, DUAL, SMALL, ended, gradients, start, train
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="this torch has no gloo")
@@ -80,9 +77,7 @@ def test_two_processes_learn_like_one_for_fifty_steps(tmp_path):
     assert first["rows"]["loss"] == second["rows"]["loss"], "both report the same"
     np.testing.assert_allclose(first["rows"]["loss"], alone.history["loss"], rtol=0.01)
     np.testing.assert_allclose(first["rows"]["loss"][0], alone.history["loss"].iloc[0], rtol=1e-3)
-    dice = [
-        rows["held_out_dice"][-1] for rows in (first["rows"], second["rows"], alone.history.to_dict("list"))
-    ]
+    dice = [rows["held_out_dice"][-1] for rows in (first["rows"], second["rows"], alone.history.to_dict("list"))]
     assert dice[0] == dice[1] > 0.3 and dice[0] == pytest.approx(dice[2], abs=0.02), dice
     for name, value in first["ema"].items():
         assert torch.equal(value, second["ema"][name]), f"{name} differs between the processes"
@@ -115,44 +110,9 @@ def test_one_of_two_killed_at_a_random_step_and_resumed_ends_with_equal_weights(
             assert torch.equal(value, two["ema"][name]), name
 
 
-@pytest.mark.parametrize("classes", [2, 4])
-def test_the_segmentation_loss_is_monais(classes):
-    generator = torch.Generator().manual_seed(classes)
-    logits = 3 * torch.randn(3, classes, 6, 5, 4, generator=generator)
-    labels = torch.randint(0, classes, (3, 1, 6, 5, 4), generator=generator)
-    labels[0] = 0  # a patch without pancreas
-    known = DiceCELoss(
-        include_background=False, to_onehot_y=True, softmax=True, batch=True, lambda_dice=0.7, lambda_ce=1.9
-    )
-    pairs = []
-    for loss in (known, lambda *both: dice_cross_entropy(*both, 0.7, 1.9)):
-        leaf = logits.clone().requires_grad_()
-        value = loss(leaf, labels)
-        value.backward()
-        pairs.append((value.detach(), leaf.grad))
-    recipe = Recipe(dice_weight=0.7, cross_entropy_weight=1.9, n_classes=classes)
-    assert torch.equal(segmentation_loss(recipe)(logits, labels), pairs[0][0])
-    for ours, theirs in zip(*pairs, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-8)
-
-
-def test_the_segmentation_loss_at_its_ends():
-    labels = torch.zeros(1, 1, 4, 4, 4, dtype=torch.long)
-    labels[..., :2] = 1
-    sure = 40.0 * torch.cat([1 - 2 * labels, 2 * labels - 1], 1)
-    assert dice_cross_entropy(sure, labels) < 1e-5
-    assert dice_cross_entropy(-sure, labels, 1.0, 0.0) == pytest.approx(1.0, abs=1e-5)
-    nowhere = dice_cross_entropy(40.0 * torch.cat([labels * 0 + 1, labels * 0 - 1], 1), labels * 0)
-    assert nowhere.abs() < 1e-5, "nothing there and nothing found: no loss"
-    empty = torch.zeros(0, 2, 4, 4, 4, requires_grad=True)
-    none = dice_cross_entropy(empty, labels[:0])
-    none.backward()
-    assert none.isfinite() and empty.grad.shape == empty.shape, "a process without corrupted patches"
-
-
 def test_settings_from_the_command_line():
-    assert settings(["batch=1", "patch=[32, 32, 32]", "precision=fp32"]) == {
+    assert recipe_fields(["batch=1", "patch=[32, 32, 32]", "precision=fp32"]) == {
         "batch": 1, "patch": [32, 32, 32], "precision": "fp32",
     }  # fmt: skip
     with pytest.raises(InputError, match="expected --set NAME=VALUE"):
-        settings(["batch"])
+        recipe_fields(["batch"])

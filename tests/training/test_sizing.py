@@ -7,9 +7,9 @@ import pytest
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.training import Recipe
 from pancreas_ssl.training.arms import with_arm
+from pancreas_ssl.training.local_launch import launch, launch_command, usual_processes
 from pancreas_ssl.training.memory import forecast
 from pancreas_ssl.training.sizing import MOST, largest_batch, measured_peaks
-from pancreas_ssl.training.together import launch, launch_command, usual_processes
 
 DUAL = with_arm(Recipe(precision="fp32"), "dual")
 

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.network import space_to_depth
+from pancreas_ssl.method.dual import corrupt_patches, patch_maps
+from pancreas_ssl.method.network import space_to_depth
 from pancreas_ssl.training import fit
 from pancreas_ssl.training.arms import ARMS, with_arm
-from pancreas_ssl.training.guides import OUTSIDE, Guides, guide_of
-from pancreas_ssl.training.learner import Learner
+from pancreas_ssl.training.extra_terms import ArmModel, consistency
 from pancreas_ssl.training.patches import Patches
-from pancreas_ssl.training.step import consistency, losses_of, restoration_task, segmentation_loss
+from pancreas_ssl.training.step import training_losses
+from pancreas_ssl.training.teacher_maps import OUTSIDE, TeacherMaps
 from tests.training.helpers import RECIPE, ball
 
 
@@ -55,11 +56,11 @@ def test_each_arm_has_its_terms_and_a_gradient_for_every_weight(arm):
     recipe = replace(with_arm(RECIPE, arm), dropout=0.0, batch=2, mixstyle=1.0 if arm == "mixstyle" else 0.0)
     recipe = replace(recipe, module_start=0.0)
     torch.manual_seed(0)
-    learner = Learner(recipe)
-    maps = Guides(cases(), recipe).maps if recipe.guided else None
+    learner = ArmModel(recipe)
+    maps = TeacherMaps(cases(), recipe).maps if recipe.guided else None
     batch = Patches(cases(), recipe)(0, 0, maps, OUTSIDE if recipe.guided else ())
     more = Patches(cases(), recipe, labelled=False)(0) if recipe.unlabelled_weight else None
-    terms = losses_of(learner, batch, more, segmentation_loss(recipe), recipe, 0)
+    terms = training_losses(learner, batch, more, recipe, 0)
     expected = {
         "randconv": {"consistency"},
         "gin": {"consistency"},
@@ -88,23 +89,23 @@ def test_corruption_goes_round_evenly(share, turns):
 
 def test_a_corrupted_patch_takes_the_place_of_the_intact_one():
     recipe = replace(with_arm(RECIPE, "restoration"), batch=2, module_start=0.0)
-    maps = Guides(cases(), recipe).maps
+    maps = TeacherMaps(cases(), recipe).maps
     batch = Patches(cases(), recipe)(1, 0, maps, OUTSIDE)
     intact = batch.views[0].clone()
     seen = []
-    learner = Learner(recipe)
+    learner = ArmModel(recipe)
     learner.network.encoder[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-    losses_of(learner, batch, None, segmentation_loss(recipe), recipe, 1)
+    training_losses(learner, batch, None, recipe, 1)
     (images,) = seen
     before = space_to_depth(intact)
     assert images.shape == before.shape  # one pass, no patch more than without the module
-    task = restoration_task(batch, guide_of(batch, recipe, 1), recipe, 1)
+    task = corrupt_patches(batch, patch_maps(batch, recipe, 1), recipe, 1)
     assert task.samples == [0]  # the other patch had its turn in step 0
     assert torch.equal(images[1], before[1]) and not torch.equal(images[0], before[0])
     assert torch.equal(images[0], space_to_depth(task.corrupted)[0])
     assert torch.equal(batch.views[0], intact)  # the batch itself stays as it was
     alone = Patches(cases(), replace(recipe, batch=1))(1, 0, maps, OUTSIDE)  # as the first of two processes
-    again = restoration_task(alone, guide_of(alone, recipe, 1), recipe, 1)
+    again = corrupt_patches(alone, patch_maps(alone, recipe, 1), recipe, 1)
     assert torch.equal(again.mask, task.mask) and torch.allclose(again.corrupted, task.corrupted, atol=1e-5)
 
 
@@ -113,9 +114,9 @@ def test_views_of_one_appearance_give_the_loss_of_one_view():
     two = replace(one, views=2, consistency_weight=1.0)
     values = []
     for recipe in (one, two):
-        learner = Learner(recipe).eval()
+        learner = ArmModel(recipe).eval()
         batch = Patches(cases(), recipe)(0)
-        values.append(losses_of(learner, batch, None, segmentation_loss(recipe), recipe, 0))
+        values.append(training_losses(learner, batch, None, recipe, 0))
     torch.testing.assert_close(values[0]["segmentation"], values[1]["segmentation"], rtol=1e-4, atol=1e-5)
     assert values[1]["consistency"] < 1e-6
 

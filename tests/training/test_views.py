@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pancreas_ssl.training.patches import keyed
-from pancreas_ssl.training.recipe import AUGMENTATIONS, Recipe
+from pancreas_ssl.method.dual import keyed
+from pancreas_ssl.method.recipe import AUGMENTATIONS, Recipe
 from pancreas_ssl.training.views import appearances, vary_intensity
 
 RECIPE = Recipe(patch=(16, 16, 16), channels=(4, 8), batch=3, steps=4)

@@ -29,17 +29,7 @@ DUAL = replace(
     module_ramp=0.2, teacher_every=20, affine=0.0, precision="fp32", seed=2,
 )  # fmt: skip
 SMALL = replace(DUAL, affine=0.7, patch=(16, 16, 16), channels=(6, 12), steps=60, learning_rate=5e-3)
-ARMS = (
-    "supervised",
-    "dual",
-    "dual-random",
-    "contrast-plain",
-    "corruption",
-    "gin",
-    "nonsense",
-    "organs",
-    "unlabelled",
-)
+ARMS = ("supervised", "dual", "dual-random", "contrast-plain", "corruption", "gin", "nonsense", "organs", "unlabelled")
 
 
 def toys(n: int = 4) -> list:
@@ -60,12 +50,7 @@ def start(mode: str, folder: Path, processes: int = 2) -> list[subprocess.Popen]
         command = [sys.executable, "-m", "tests.training.together", mode, str(folder)]
         started.append(
             subprocess.Popen(
-                command,
-                env=environment,
-                cwd=root,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
+                command, env=environment, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
         )
     return started
@@ -80,32 +65,30 @@ def ended(started: list[subprocess.Popen], seconds: float = 300) -> list[str]:
 
 def train(recipe: Recipe, folder: Path | None, held_out: int = 0, **more) -> Fitted:
     looked_at = toys(held_out) or None
-    return fit(
-        recipe, toys(), looked_at, folder, resume=folder is not None, device="cpu", progress=False, **more
-    )
+    return fit(recipe, toys(), looked_at, folder, resume=folder is not None, device="cpu", progress=False, **more)
 
 
 def gradients(arm: str, processes: int = 1) -> Iterator[tuple[str, torch.Tensor]]:
     """The reported terms of one step, and the gradient of every weight after it."""
     from accelerate import Accelerator
 
-    from pancreas_ssl.processes import averaged, rank
-    from pancreas_ssl.training.guides import OUTSIDE, Guides
-    from pancreas_ssl.training.learner import Learner
+    from pancreas_ssl.method.processes import averaged, rank
+    from pancreas_ssl.training.extra_terms import ArmModel
     from pancreas_ssl.training.patches import Patches
-    from pancreas_ssl.training.step import losses_of, segmentation_loss
+    from pancreas_ssl.training.step import training_losses
+    from pancreas_ssl.training.teacher_maps import OUTSIDE, TeacherMaps
 
     modules = ("contrast_weight", "prototype_weight", "restoration_weight", "corrupted_share")
     plain = replace(SMALL, module_start=0.0, **dict.fromkeys(modules, 0.0))
     recipe = replace(with_arm(plain, arm), batch=4 // processes)
     if recipe.corrupts:
         recipe = replace(recipe, corrupted_share=0.25)  # so that a process may have no corrupted patch
-    learner = Learner(recipe)
+    learner = ArmModel(recipe)
     torch.manual_seed(0)
     for weight in learner.parameters():  # away from its special start
         weight.data += 0.05 * torch.randn(weight.shape)
     cases, first, step = toys(), rank() * recipe.batch, 30
-    maps = Guides(cases, recipe).maps if recipe.guided else None
+    maps = TeacherMaps(cases, recipe).maps if recipe.guided else None
     batch = Patches(cases, recipe)(step, first, maps, OUTSIDE if recipe.guided else ())
     more = Patches(cases, recipe, labelled=False)(step, first) if recipe.unlabelled_weight else None
     model = learner
@@ -113,7 +96,7 @@ def gradients(arm: str, processes: int = 1) -> Iterator[tuple[str, torch.Tensor]
         model = torch.nn.parallel.DistributedDataParallel(learner, find_unused_parameters=True)
     for turn in range(2):  # the second time the prototypes are there
         model.zero_grad()
-        terms = losses_of(model, batch, more, segmentation_loss(recipe), recipe, step + turn)
+        terms = training_losses(model, batch, more, recipe, step + turn)
         Accelerator(cpu=True).backward(sum(terms.values()))
     yield from averaged(terms).items()
     for name, weight in learner.named_parameters():
@@ -122,7 +105,7 @@ def gradients(arm: str, processes: int = 1) -> Iterator[tuple[str, torch.Tensor]
 
 def by_hand(rank: int) -> dict:
     """What the functions of `processes` give for numbers that one can add in one's head."""
-    from pancreas_ssl.processes import agreed, any_of, averaged, gathered, summed
+    from pancreas_ssl.method.processes import agreed, any_of, averaged, gathered, summed
 
     values = torch.tensor([1.0, 2.0]) * (rank + 1)
     values.requires_grad_()
@@ -140,7 +123,7 @@ def by_hand(rank: int) -> dict:
 
 
 def main(mode: str, folder: Path) -> None:
-    from pancreas_ssl.processes import rank, world
+    from pancreas_ssl.method.processes import rank, world
     from pancreas_ssl.training.launching import own_device
 
     torch.set_num_threads(1)
@@ -155,9 +138,7 @@ def main(mode: str, folder: Path) -> None:
     share = replace(recipe, batch=recipe.batch // processes)
     fitted = train(share, folder, held_out, checkpoint_every=mode == "killed")
     state = fitted.ema.state_dict()
-    torch.save(
-        {"rows": fitted.history.to_dict("list"), "ema": state, "parts": fitted.parts}, folder / f"{rank()}.pt"
-    )
+    torch.save({"rows": fitted.history.to_dict("list"), "ema": state, "parts": fitted.parts}, folder / f"{rank()}.pt")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,151 @@
+"""One job: one arm trained with one seed, then measured patient by patient. Killed at any moment, it resumes there.
+
+In the job's folder: `checkpoint.pt` while it trains, `training.json`, `history.csv` and `weights.safetensors` once it
+is trained, `rows.jsonl` with a line per patient, `log.txt`, and last `done.json`, which appears when all is there.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pancreas_ssl.data.preprocessing import prepare_case, prepare_cases
+from pancreas_ssl.errors import RunError
+from pancreas_ssl.files import make_folder, write_text
+from pancreas_ssl.inference import load_weights, predict_prepared, save_weights
+from pancreas_ssl.inference.prototype_vote import with_prototypes
+from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.study.measurements import patient_metrics
+from pancreas_ssl.study.plan import Job, at_most
+from pancreas_ssl.study.roles import open_cases
+from pancreas_ssl.study.rows import append_row, repair_rows
+from pancreas_ssl.study.tables import write_table
+from pancreas_ssl.training.fit import fit
+
+__all__ = ["Stopped", "is_done", "run_job"]
+
+
+class Stopped(Exception):
+    """The study was asked to stop; the job has saved its state."""
+
+
+def is_done(folder: Path) -> bool:
+    """Whether the job of this folder is finished."""
+    return (folder / "done.json").exists()
+
+
+def run_job(
+    job: Job,
+    out: Path,
+    device: str = "auto",
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    checkpoint_seconds: float = 30.0,
+) -> dict[str, Any]:
+    """Do what is left of a job; return the content of `done.json`.
+
+    Args:
+        job: what to do.
+        out: the study's folder.
+        stopping: asked between patients and after every step of training; once it says yes, the job ends.
+        checkpoint_seconds: how much of a training a kill can cost.
+
+    Raises:
+        Stopped: `stopping` said yes.
+        InputError, RunError: as `fit` and `predict_prepared`.
+    """
+    folder = make_folder(out / job.folder)
+    if is_done(folder):
+        return json.loads((folder / "done.json").read_text())
+    if stopping():
+        raise Stopped
+    if not (folder / "weights.safetensors").exists():
+        _train(job, folder, device, stopping, checkpoint_seconds)
+    _measure(job, folder, device, stopping)
+    done = json.loads((folder / "training.json").read_text())
+    done |= {"rows": len(repair_rows(folder / "rows.jsonl")), "finished": _now()}
+    write_text(folder / "done.json", json.dumps(done) + "\n")
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    _log(folder, "done")
+    return done
+
+
+def _train(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: float) -> None:
+    recipe = Recipe.from_dict(job.recipe)
+    train = _training_cases(job, recipe, "oracle" if job.oracle else "train", organs=recipe.needs_organs)
+    unlabelled = _training_cases(job, recipe, "unlabelled") if recipe.unlabelled_weight > 0 else None
+    held_out = None if job.oracle else _training_cases(job, recipe, "select")
+    _log(folder, "trains")
+    try:
+        fitted = fit(
+            recipe,
+            train,
+            held_out,
+            folder,
+            unlabelled=unlabelled,
+            resume=True,
+            device=device,
+            progress=False,
+            stopping=stopping,
+            checkpoint_seconds=checkpoint_seconds,
+        )
+    except RunError:
+        if stopping():
+            _log(folder, "training stopped")
+            raise Stopped from None
+        raise
+    write_table(fitted.history, folder / "history.csv")
+    facts = {
+        "arm": job.arm,
+        "seed": job.seed,
+        "steps": fitted.step,
+        "seconds": round(fitted.seconds, 1),
+        "peak_memory": fitted.peak_memory,
+        "device": fitted.device,
+        "precision": fitted.precision,
+        "cases": fitted.cases,
+    }
+    write_text(folder / "training.json", json.dumps(facts) + "\n")
+    header = {"spacing": recipe.spacing, "window": recipe.window, "patch": recipe.patch, "recipe": job.recipe}
+    save_weights(folder / "weights.safetensors", fitted.ema, header | facts, "float32", fitted.parts)
+    _log(folder, f"trained {fitted.step} steps")
+
+
+def _training_cases(job: Job, recipe, use: str, organs: bool = False) -> list:
+    """Prepared cases to train or select with; roles are checked where the cases are opened."""
+    found = open_cases(job.train, use, reveal=job.reveal, most=at_most(use, job.labelled))
+    how = {"spacing": recipe.spacing, "window": recipe.window, "organs": organs}
+    return prepare_cases(found, empty_ok=use in ("select", "unlabelled"), **how)
+
+
+def _measure(job: Job, folder: Path, device: str, stopping) -> None:
+    """Append a row for every patient that has none yet, source by source, in the card's order."""
+    path = folder / "rows.jsonl"
+    there = {(row["source"], row["case"]) for row in repair_rows(path)}
+    model = None
+    for source in job.measure:
+        for case in open_cases(source, "measure", reveal=job.reveal, most=job.patients):
+            if (case.source, case.id) in there:
+                continue
+            if stopping():
+                raise Stopped
+            model = model or with_prototypes(
+                load_weights(folder / "weights.safetensors"), job.recipe["prototype_weight"]
+            )
+            prepared = prepare_case(case, spacing=job.recipe["spacing"], window=job.recipe["window"])
+            row = {"arm": job.arm, "seed": job.seed, "source": case.source, "case": case.id}
+            probabilities = predict_prepared(model, prepared.image, device=device, precision=job.recipe["precision"])
+            append_row(path, row | patient_metrics(probabilities, prepared, job.recipe["tissue_above"]))
+            _log(folder, f"row {case.source} {case.id}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _log(folder: Path, what: str) -> None:
+    """One line with time and process: what was done when; nothing is done twice."""
+    with open(folder / "log.txt", "a", encoding="utf-8") as handle:
+        handle.write(f"{_now()} {os.getpid()} {what}\n")

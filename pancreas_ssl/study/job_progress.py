@@ -1,0 +1,51 @@
+"""One line per finished job of a study, with the time left."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pancreas_ssl.progress import duration
+from pancreas_ssl.study.plan import Job
+
+__all__ = ["JobProgress"]
+
+
+class JobProgress:
+    """Counts finished jobs and estimates the time left from the optimiser steps that are left.
+
+    Args:
+        jobs, todo: all jobs of the study, and those of them that this start runs.
+        workers: how many run at a time.
+        say: called with each line.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        todo: Sequence[Job],
+        workers: int,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.total, self.done = len(jobs), len(jobs) - len(todo)
+        self.steps_left = sum(job.recipe["steps"] for job in todo)
+        self.steps_done, self.workers, self.say, self.clock = 0, workers, say, clock
+        self.start = clock()
+
+    def finished(self, job: Job, facts: dict[str, Any]) -> None:
+        """Report that a job is done; `facts` is its `done.json`."""
+        self.done += 1
+        self.steps_left -= job.recipe["steps"]
+        self.steps_done += job.recipe["steps"]
+        self.say(
+            f"cell {self.done} of {self.total} done: {job.arm}, seed {job.seed}, {facts['rows']} rows, trained in "
+            f"{duration(facts['seconds'])}{self._left()}"
+        )
+
+    def _left(self) -> str:
+        if not self.steps_left:
+            return ""
+        # The jobs that the other workers have begun count as half done, so that the first guesses are not far too high.
+        begun = min(self.workers - 1, self.total - self.done) / 2 * self.steps_done / max(1, self.done)
+        rate = (self.steps_done + begun) / max(1e-9, self.clock() - self.start)
+        return f"; about {duration(max(0.0, self.steps_left - begun) / rate)} left"

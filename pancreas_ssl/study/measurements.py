@@ -1,0 +1,167 @@
+"""Measure trained networks patient by patient: shipped ones or your own, on any source with labels.
+
+In the folder: `rows.jsonl` with a line per patient as it is known, and in the end `rows.csv`, `summary.csv` and
+`measured.json`, which names the command. An interrupted measurement resumes where it was.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32
+
+from pancreas_ssl import __version__
+from pancreas_ssl.data.access import parse_source
+from pancreas_ssl.data.cards import load_card
+from pancreas_ssl.data.preprocessing import Prepared, prepare_case
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.evaluation import dice_coefficient, evaluate_case, largest_component
+from pancreas_ssl.evaluation.calibration import band_ece
+from pancreas_ssl.files import make_folder, write_text
+from pancreas_ssl.inference import Model, is_tissue, load_weights, predict_prepared
+from pancreas_ssl.inference.prototype_vote import with_prototypes
+from pancreas_ssl.inference.tissue import TISSUE_ABOVE
+from pancreas_ssl.study.roles import check_role, full_name, log_reveal, open_cases, role_of
+from pancreas_ssl.study.rows import append_row, repair_rows
+from pancreas_ssl.study.tables import summary_table, write_table
+from pancreas_ssl.versions import installed_versions
+
+__all__ = ["measure", "patient_metrics"]
+
+PANCREAS = 1
+
+
+def patient_metrics(
+    probabilities: Float32[np.ndarray, "C X Y Z"], prepared: Prepared, tissue_above: float = -1000.0
+) -> dict[str, Any]:
+    """The metrics of one patient on the network's grid: those of `evaluate_case` for the most probable class, largest
+    component, and `ece_band`, the voxel ECE within 15 mm of the label.
+
+    Args:
+        probabilities: of `predict_prepared`.
+        prepared: the patient, with a label.
+        tissue_above: HU; what is darker is not marked, as in `predict_volume`.
+    """
+    mask = largest_component(probabilities.argmax(axis=0) == PANCREAS)
+    label = prepared.label[0] == PANCREAS
+    row = evaluate_case(mask & is_tissue(prepared, tissue_above), label, prepared.spacing)
+    return row | {"ece_band": band_ece(probabilities[PANCREAS], label, prepared.spacing)}
+
+
+def measure(
+    weights: Mapping[str, str | Path],
+    sources: Sequence[str],
+    out: str | Path,
+    *,
+    root: str | Path | None = None,
+    most: int | None = None,
+    votes: bool = True,
+    reveal: bool = False,
+    device: str = "auto",
+    command: str | None = None,
+) -> pd.DataFrame:
+    """A row of metrics for each of these networks on each patient; see the module for the files.
+
+    Prototypes vote where the recipe of the weights says so, as in a study; the column `prototype_weight` says how much.
+
+    Args:
+        weights: a name for the tables -> shipped weights or a file.
+        sources: `card/source`; what is measured there is what a study measures (held-out patients of a source that
+            trains).
+        out: folder; one with rows of the same names is resumed.
+        root: where the cards' files lie, for cards that read a folder.
+        most: at most so many patients per source, in the card's order.
+        votes: False asks every network without its prototypes.
+        reveal: open sources of role test; it is logged in the folder.
+        command: put into `measured.json`; composed of the arguments unless given.
+
+    Raises:
+        InputError: no weights or source, unknown ones, a role that forbids it, a case without a label.
+
+    Example:
+        >>> measure({"baseline": "baseline"}, ["phantom/V"], "runs/measured", most=2)    # doctest: +SKIP
+    """
+    if not weights or not sources:
+        raise InputError("expected weights and sources to measure, got none; name at least one of each")
+    for source in sources:
+        check_role(source, "measure", reveal=reveal)
+    models = {name: _voting(which, votes) for name, which in weights.items()}
+    command = command or _command(weights, sources, out, root, most, votes, reveal)
+    out = make_folder(out)
+    if opened := [full_name(source) for source in sources if role_of(source) == "test"]:
+        digests = " ".join(str(model.metadata.get("digest", ""))[:16] for model, _ in models.values())
+        log_reveal(out, digests, opened, command)
+    path = out / "rows.jsonl"
+    there = {_key(row) for row in repair_rows(path)}
+    for source in sources:
+        for case in open_cases(source, "measure", reveal=reveal, most=most, root=_root_of(source, root)):
+            for name, (model, about) in models.items():
+                row = about | {"arm": name, "source": case.source, "case": case.id}
+                if _key(row) not in there:
+                    append_row(path, row | _measured(model, case, device))
+    wanted = {full_name(source) for source in sources}
+    asked = {(name, about["prototype_weight"]) for name, (_, about) in models.items()}
+    found = [row for row in repair_rows(path) if _key(row)[:2] in asked and row["source"] in wanted]
+    rows = pd.DataFrame(sorted(found, key=lambda row: list(models).index(row["arm"])))
+    _write(rows, out, {name: str(which) for name, which in weights.items()}, command)
+    return rows
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, float, str, str]:
+    """What identifies a row; a network with another prototype weight counts as another network."""
+    return row["arm"], row.get("prototype_weight", 0.0), row["source"], row["case"]
+
+
+def _root_of(source: str, root: str | Path | None) -> str | Path | None:
+    """`root` for a card that reads a folder; other cards know where their files are."""
+    return root if load_card(parse_source(source)[0]).access.method == "folder" else None
+
+
+def _voting(which: str | Path, votes: bool = True) -> tuple[Model, dict[str, Any]]:
+    """The model as a study would use it, its seed and the weight of its prototypes' vote (0 without votes)."""
+    model = load_weights(which)
+    recipe = model.metadata.get("recipe", {})
+    weight = float(recipe.get("prototype_weight", 0.0)) if votes else 0.0
+    return with_prototypes(model, weight), {"seed": recipe.get("seed", 0), "prototype_weight": weight}
+
+
+def _measured(model: Model, case, device: str) -> dict[str, Any]:
+    """The metrics of one patient; `dice_all`, the Dice of all voxels, before the largest component was chosen; and
+    `dice_lean`, the Dice without fat (`inference.tissue`, -30 HU) whatever the weights say."""
+    even = len(set(model.spacing)) == 1  # one number then: the cache keeps what a study prepared under it
+    spacing = model.spacing[0] if even else model.spacing
+    prepared = prepare_case(case, spacing=spacing, window=model.window)
+    if prepared.label is None:
+        raise InputError(
+            f"expected a label for case {case.id} of {case.source}, it has none; leave it out of the card's split"
+        )
+    probabilities = predict_prepared(model, prepared.image, device=device)
+    marked, label = probabilities.argmax(axis=0) == PANCREAS, prepared.label[0] == PANCREAS
+    masks = {
+        "dice_all": marked & is_tissue(prepared, model.tissue_above),
+        "dice_lean": largest_component(marked) & is_tissue(prepared, TISSUE_ABOVE),
+    }
+    row = patient_metrics(probabilities, prepared, model.tissue_above)
+    return row | {name: dice_coefficient(mask, label) for name, mask in masks.items()}
+
+
+def _command(weights, sources, out, root, most, votes: bool, reveal: bool) -> str:
+    arguments = ["pancreas-ssl", "measure"]
+    for name, which in weights.items():
+        arguments += ["--weights", name if str(which) == name else f"{name}={which}"]
+    for source in sources:
+        arguments += ["--source", source]
+    for option, value in (("--root", root), ("--most", most), ("--out", out)):
+        arguments += [option, str(value)] if value is not None else []
+    return shlex.join(arguments + ["--no-votes"] * (not votes) + ["--reveal"] * reveal)
+
+
+def _write(rows: pd.DataFrame, out: Path, weights: dict[str, str], command: str) -> None:
+    write_table(rows, out / "rows.csv")
+    write_table(summary_table(rows), out / "summary.csv")
+    facts = {"command": command, "weights": weights, "version": __version__, "versions": installed_versions()}
+    write_text(out / "measured.json", json.dumps(facts, indent=1) + "\n")

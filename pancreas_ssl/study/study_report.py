@@ -1,0 +1,111 @@
+"""`report.md`: what was asked, the results, and their limits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pancreas_ssl.evaluation.metrics import EMPTY_DISTANCE_MM
+from pancreas_ssl.figures.described import Described
+from pancreas_ssl.study.config import Study
+from pancreas_ssl.study.roles import REVEALS, full_name, role_of
+from pancreas_ssl.study.verdicts import differs_in, verdicts
+
+__all__ = ["markdown_table", "report"]
+
+_SUMMARY = {
+    "arm": "arm", "source": "source", "n": "patients", "seeds": "seeds", "dice_mean": "Dice",
+    "dice_sd": "sd of patients", "dice_sd_seeds": "sd of seeds", "dice_median": "median", "misses": "misses",
+    "share_below_half": "share < 0.5", "nsd_mean": "NSD", "hd95_mean": "HD95, mm", "ece_band_mean": "ECE in the band",
+}  # fmt: skip
+_COMPARED = {
+    "comparison": "comparison", "source": "source", "difference": "difference", "low": "95 % from", "high": "95 % to",
+    "p": "p", "holm_p": "Holm p", "target": "target", "met": "met", "shown": "shown", "better": "better",
+    "worse": "worse",
+}  # fmt: skip
+
+
+def report(
+    study: Study,
+    facts: dict[str, Any],
+    summary: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    drawn: Sequence[Described],
+    out: Path,
+) -> str:
+    """The report in Markdown; figures are named relative to the study's folder.
+
+    Args:
+        facts: the content of `study.json`.
+        drawn: figures, saved under `figures/`.
+    """
+    lines = [f"# Study: {study.name}", "", *_limits(study), "## Comparisons", ""]
+    if comparisons.empty:
+        lines += ["None was named beforehand: what follows is description.", ""]
+    else:
+        lines += [
+            "Named before the study ran. The lines with a Holm p decide; the others describe. The interval is a "
+            "bootstrap with patients and seeds crossed. A difference is met if it reaches its target and is above 0, "
+            "and shown if besides the Holm p is below 0.05.",
+            "",
+            *(f"- {verdict}" for verdict in verdicts(comparisons)),
+            "",
+            *markdown_table(comparisons, _COMPARED),
+            "",
+        ]
+    lines += ["What it could show, stated before it ran:", "", *(f"- {line}" for line in facts["power"]), ""]
+    lines += ["## Arms and sources", "", *markdown_table(summary, _SUMMARY), ""]
+    missed = f"A missed pancreas has Dice 0 and HD95 {EMPTY_DISTANCE_MM:g} mm."
+    lines += [f"Misses count predictions (patients x seeds). {missed}", ""]
+    lines += ["## Figures", ""]
+    for figure in drawn:
+        lines += [f"![{figure.alt}](figures/{figure.name}.png)", "", f"Numbers: `figures/{figure.name}.csv`", ""]
+    lines += ["## How it was made", "", *_made(study, facts, out)]
+    return "\n".join(lines) + "\n"
+
+
+def _limits(study: Study) -> list[str]:
+    sentences = []
+    if all(full_name(source).startswith("phantom/") for source in (study.train, *study.measure)):
+        sentences.append("On synthetic phantoms every result is a check of mechanism, never a clinical one.")
+    roles = ", ".join(f"{full_name(source)} ({role_of(source)})" for source in study.measure)
+    sentences.append(f"Trained on {full_name(study.train)}; measured on {roles}.")
+    return [" ".join(sentences), ""]
+
+
+def _made(study: Study, facts: dict[str, Any], out: Path) -> list[str]:
+    lines = [
+        f"- {facts['cells']} trainings: {len(study.arms)} arms, seeds {', '.join(map(str, study.seeds))}; "
+        f"{facts['training_seconds']:.0f} s of training in all",
+        f"- device {facts['device']}, precision {facts['precision']}, one thread per training",
+        f"- pancreas-ssl {facts['version']}, torch {facts['versions'].get('torch', 'unknown')}, phantom "
+        f"`{facts['phantom']}`, configuration `{facts['config_digest'][:16]}`",
+        f"- `{facts['command']}`",
+    ]
+    if facts["commit"]:
+        lines.append(f"- commit {facts['commit']}")
+    if (out / REVEALS).exists():
+        looks = len((out / REVEALS).read_text(encoding="utf-8").splitlines())
+        lines.append(f"- test sources were revealed {looks} time{'s' * (looks > 1)}: `{REVEALS}`")
+    lines += ["", "| arm | differs in |", "|---|---|"]
+    lines += [f"| {name} | {fields} |" for name, fields in differs_in(study).items()]
+    shared = study.recipe.model_dump(exclude_unset=True)
+    lines += ["", "All arms: " + (", ".join(f"{k}: {v}" for k, v in shared.items()) or "the default recipe") + "."]
+    return lines
+
+
+def markdown_table(table: pd.DataFrame, columns: dict[str, str]) -> list[str]:
+    """Lines of a Markdown table with these columns under these headings; numbers with three decimals, none as `-`."""
+    lines = ["| " + " | ".join(columns.values()) + " |", "|" + "---|" * len(columns)]
+    for row in table[list(columns)].itertuples(index=False):
+        lines.append("| " + " | ".join(_cell(value) for value in row) + " |")
+    return lines
+
+
+def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return "-"
+    if isinstance(value, float):
+        return "< 0.001" if 0 < value < 0.0005 else f"{value:.3f}"
+    return str(value)

@@ -1,0 +1,84 @@
+"""The recipe: strict, serialisable, and its schedule is a function of the step."""
+
+import json
+
+import pytest
+
+from pancreas_ssl.errors import InputError
+from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.training.arms import ARMS, with_arm
+
+
+def test_there_and_back_through_json():
+    recipe = Recipe(steps=12, patch=(32, 48, 64), window=(-100, 240), channels=(8, 16))
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert Recipe.from_dict({}) == Recipe()
+
+
+def test_numbers_may_be_written_either_way_but_not_as_text():
+    assert Recipe.from_dict({"steps": 20.0, "learning_rate": 1}).steps == 20
+    for wrong in ({"steps": "20"}, {"steps": 20.5}, {"seed": True}, {"patch": 64}, {"precision": 32}):
+        with pytest.raises(InputError, match=f"{next(iter(wrong))}.*correct the recipe"):
+            Recipe.from_dict(wrong)
+
+
+def test_an_unknown_field_is_named_with_the_known_ones():
+    with pytest.raises(InputError, match="learning_rate.*got learning_rat;"):
+        Recipe.from_dict({"learning_rat": 1e-3})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(patch=(64, 64, 50)),
+        dict(patch=(64, 64)),
+        dict(window=(250.0, -150.0)),
+        dict(batch=0),
+        dict(n_classes=1),
+        dict(steps=0),
+        dict(foreground=1.5),
+        dict(noise=-0.1),
+        dict(ema_decay=1.0),
+        dict(precision="fp16"),
+        dict(spacing=0.0),
+        dict(augmentation="wild"),
+        dict(views=0),
+        dict(consistency_weight=0.5),
+        dict(unlabelled_weight=0.5, views=1),
+        dict(mixstyle=1.5),
+        dict(organs_weight=-0.1),
+        dict(restoration_weight=0.3, corrupted_share=0.0),
+        dict(prototype_weight=1.0),
+        dict(box=(60.0, 15.0)),
+        dict(coverage=(0.5, 1.1)),
+    ],
+)
+def test_unfit_values_get_a_sentence_that_names_them(wrong):
+    with pytest.raises(InputError, match=f"({'|'.join(wrong)}).*correct the recipe"):
+        Recipe(**wrong)
+
+
+def test_files_of_earlier_versions_still_read():
+    assert Recipe.from_dict({"phases": 8, "steps": 5}) == Recipe(steps=5)
+    with pytest.raises(InputError, match="got phases"):
+        Recipe.from_dict({"phases": 2})
+
+
+def test_warm_up_then_half_a_cosine():
+    recipe = Recipe(steps=100, warmup=10, learning_rate=1.0)
+    rates = [recipe.learning_rate_at(step) for step in range(100)]
+    assert rates[0] < rates[5] < rates[10] == max(rates) == 1.0
+    assert rates[10:] == sorted(rates[10:], reverse=True) and 0 < rates[-1] < 0.01
+    assert rates[55] == pytest.approx(0.5)
+    assert all(rate > 0 for rate in (Recipe(steps=1).learning_rate_at(0), Recipe(steps=3).learning_rate_at(2)))
+
+
+def test_arms_are_recipes_and_an_unknown_one_is_named():
+    assert with_arm(Recipe(steps=5), "supervised") == Recipe(steps=5)
+    for name, arm in ARMS.items():
+        made = with_arm(Recipe(), name)
+        changed = {key for key, value in made.to_dict().items() if Recipe().to_dict()[key] != value}
+        assert changed == set(arm.fields) and arm.what
+    assert with_arm(Recipe(), "labels").needs_organs and not with_arm(Recipe(), "gin").needs_organs
+    with pytest.raises(InputError, match="supervised, strong.*got 'wild'"):
+        with_arm(Recipe(), "wild")
