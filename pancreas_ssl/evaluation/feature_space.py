@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pancreas_ssl.evaluation.uncertainty_quality import error_auroc
 from pancreas_ssl.method.prototypes import Prototypes
-from pancreas_ssl.method.regions import Region
+from pancreas_ssl.method.regions import Region, uncertain_region
 from pancreas_ssl.method.sampling import VoxelSample
 
 __all__ = ["cohesion", "collapsed", "effective_rank", "polarity", "region_table", "report", "rim_auc", "separation"]
@@ -28,7 +28,7 @@ def separation(z: Float[Tensor, "N D"], regions: Int[Tensor, " N"], prototype: F
 
 def rim_auc(z: Float[Tensor, "N D"], regions: Int[Tensor, " N"], prototype: Float[Tensor, " D"]) -> float | None:
     """AUC of the cosine with the prototype between rim_in and rim_out: 0.5 is chance; None without both."""
-    rim = (regions == Region.RIM_IN) | (regions == Region.RIM_OUT)
+    rim = uncertain_region(regions)
     cosine = (z[rim].float() @ prototype.float()).detach().cpu().numpy()
     return error_auroc(cosine, (regions[rim] == Region.RIM_IN).cpu().numpy())
 

@@ -14,12 +14,11 @@ from pancreas_ssl.evaluation.components import largest_component
 from pancreas_ssl.inference.sliding import predict_prepared
 from pancreas_ssl.inference.tissue import without_fat
 from pancreas_ssl.inference.weights import Model
+from pancreas_ssl.method.segmentation import PANCREAS
 from pancreas_ssl.method.structure import bounding_box
 from pancreas_ssl.method.uncertainty import entropy
 
 __all__ = ["Prediction", "predict_volume"]
-
-PANCREAS = 1  # the class; 0 is background, further classes are other organs
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,9 @@ from torch.nn import functional as F
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.inference.weights import Model
 from pancreas_ssl.method.contrast import GlobalContrast
+from pancreas_ssl.method.segmentation import PANCREAS
 
 __all__ = ["prototype_vote", "trained_contrast", "with_prototypes"]
-
-PANCREAS = 1  # the class
 
 
 def trained_contrast(model: Model) -> GlobalContrast:
@@ -69,15 +68,15 @@ def prototype_vote(features: Float[Tensor, "B F x y z"], contrast: GlobalContras
     Raises:
         InputError: prototypes that never saw a pancreas or a background.
     """
-    prototypes = contrast.prototypes
-    if not prototypes.ready or not prototypes.has_background:
+    pancreas, background = contrast.prototypes.known
+    if pancreas is None or background is None:
         raise InputError(
             "expected prototypes of pancreas and background, these were never filled; train for more steps with "
             "contrast"
         )
     with torch.autocast(features.device.type, enabled=False):  # bfloat16 would round the cosines
         z = contrast.projection(features.float().movedim(1, -1).flatten(0, -2))
-        cosines = z @ torch.cat([prototypes.pancreas[None], prototypes.background]).T / contrast.temperature
+        cosines = z @ torch.cat([pancreas[None], background]).T / contrast.temperature
         odds = cosines[:, 0] - torch.logsumexp(cosines[:, 1:], 1)
     return odds.view(len(features), 1, *features.shape[2:])
 

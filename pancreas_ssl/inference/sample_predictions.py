@@ -29,13 +29,13 @@ from pancreas_ssl.devices import plan, resolve_device
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.inference.sliding import body_box, predict_prepared
 from pancreas_ssl.inference.weights import Model
+from pancreas_ssl.method.segmentation import PANCREAS
 
 __all__ = ["HOW", "View", "apply_view", "draw_view", "sample_predictions"]
 
 HOW = ("softmax", "tta", "flips", "dropout", "ensemble")
 """Names of the ways to make members."""
 
-PANCREAS = 1  # the class
 AIR = -1.0  # of a prepared image; it stays air, or the box around the body would become the whole scan
 FLIPS = tuple(chain.from_iterable(combinations((0, 1, 2), n) for n in range(4)))  # none, left-right, ...
 

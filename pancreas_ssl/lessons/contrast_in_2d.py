@@ -13,7 +13,7 @@ from torch import Tensor
 from pancreas_ssl.errors import require
 from pancreas_ssl.method.contrast import ContrastTerms, contrast_loss
 from pancreas_ssl.method.prototypes import Prototypes
-from pancreas_ssl.method.regions import Region
+from pancreas_ssl.method.regions import Region, uncertain_region
 from pancreas_ssl.method.sampling import VoxelSample
 
 __all__ = ["GROUPS", "START", "Circle", "Group", "on_circle", "push_shares"]
@@ -97,8 +97,7 @@ def on_circle(
     theta = torch.from_numpy(np.radians(degrees)).float().requires_grad_()
     z = torch.stack([theta.cos(), theta.sin()], 1)
     regions = torch.arange(1, len(GROUPS) + 1).repeat_interleave(EACH)
-    rim = (regions == Region.RIM_IN) | (regions == Region.RIM_OUT)
-    uncertainty = RIM_UNCERTAINTY * rim.float()
+    uncertainty = RIM_UNCERTAINTY * uncertain_region(regions).float()
     positions, confidence = torch.zeros(len(z), 4, dtype=torch.long), torch.full_like(uncertainty, 0.5)
     sample = VoxelSample(positions, regions, uncertainty, confidence)
     prototypes = Prototypes(2, background=2)

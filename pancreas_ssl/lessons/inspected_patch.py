@@ -23,7 +23,7 @@ from pancreas_ssl.inference.sliding import predict_prepared
 from pancreas_ssl.inference.weights import Model
 from pancreas_ssl.method.corruptions import DEFAULT_FAMILIES, draw_corruption
 from pancreas_ssl.method.placement import COVERAGE, PLACEMENTS, Placement, apply_placement, place
-from pancreas_ssl.method.regions import Region, body_mask
+from pancreas_ssl.method.regions import Region, body_mask, uncertain_region
 from pancreas_ssl.method.structure import bounding_box, label_regions, signed_distance
 from pancreas_ssl.method.uncertainty import entropy
 
@@ -51,7 +51,7 @@ class InspectedPatch:
     @property
     def uncertain(self) -> Bool[Tensor, "x y z"]:
         """R: rim_in and rim_out."""
-        return (self.regions == Region.RIM_IN) | (self.regions == Region.RIM_OUT)
+        return uncertain_region(self.regions)
 
 
 @dataclass(frozen=True)

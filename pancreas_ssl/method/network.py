@@ -22,30 +22,9 @@ from torch.nn import functional as F
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.method.convolutions import Conv3d, conv_upsampled
-from pancreas_ssl.method.segmentation import PHASES
+from pancreas_ssl.method.segmentation import PHASES, depth_to_space, space_to_depth
 
 __all__ = ["SegmentationNetwork", "Taps", "depth_to_space", "space_to_depth"]
-
-
-def space_to_depth(x: Float[Tensor, "B C X Y Z"]) -> Float[Tensor, "B C8 X2 Y2 Z2"]:
-    """Fold each block of 2 x 2 x 2 voxels into 8 channels; channel `8 c + phase`, phase = 4 dx + 2 dy + dz.
-
-    All three sizes must be even. `depth_to_space` is the exact inverse.
-
-    Example:
-        >>> space_to_depth(torch.zeros(2, 1, 8, 8, 4)).shape
-        torch.Size([2, 8, 4, 4, 2])
-    """
-    b, c, x_, y_, z_ = x.shape
-    blocks = x.reshape(b, c, x_ // 2, 2, y_ // 2, 2, z_ // 2, 2)
-    return blocks.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, c * PHASES, x_ // 2, y_ // 2, z_ // 2)
-
-
-def depth_to_space(x: Float[Tensor, "B C8 X2 Y2 Z2"]) -> Float[Tensor, "B C X Y Z"]:
-    """Unfold channels into blocks of 2 x 2 x 2 voxels: the inverse of `space_to_depth`."""
-    b, c, x_, y_, z_ = x.shape
-    blocks = x.reshape(b, c // PHASES, 2, 2, 2, x_, y_, z_)
-    return blocks.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(b, c // PHASES, 2 * x_, 2 * y_, 2 * z_)
 
 
 @dataclass(frozen=True)

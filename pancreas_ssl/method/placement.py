@@ -28,7 +28,7 @@ from torch import Tensor
 from pancreas_ssl.augmentation.patch import check_patch
 from pancreas_ssl.errors import require
 from pancreas_ssl.method.corruptions import DEFAULT_FAMILIES, Box, Placement, corrupt, draw_corruption
-from pancreas_ssl.method.regions import Region
+from pancreas_ssl.method.regions import Region, uncertain_region
 
 __all__ = [
     "COVERAGE",
@@ -85,8 +85,7 @@ def place(
         return place_everywhere(
             body, rng, **{name: settings[name] for name in ("families", "strength") if name in settings}
         )
-    uncertain = (regions == Region.RIM_IN) | (regions == Region.RIM_OUT)
-    guided = place_guided(uncertainty, uncertain, rng, **settings)
+    guided = place_guided(uncertainty, uncertain_region(regions), rng, **settings)
     if kind == "guided":
         return guided
     from pancreas_ssl.method.control import place_random

@@ -123,14 +123,14 @@ class Recipe:
             low, high = getattr(self, name)
             if not (low < high or (low == high and name != "window")):
                 raise ValueError(f"{name} needs a low and a high end, in this order")
-        for name, needed, least in (
-            ("consistency_weight", "views", 2),
-            ("unlabelled_weight", "views", 2),
-            ("prototype_weight", "contrast_weight", 1e-12),
-            ("restoration_weight", "corrupted_share", 1e-12),
+        for name, needed, there in (
+            ("consistency_weight", "views of 2", self.views >= 2),
+            ("unlabelled_weight", "views of 2", self.views >= 2),
+            ("prototype_weight", "contrast_weight above 0", self.contrast_weight > 0),
+            ("restoration_weight", "corrupted_share above 0", self.corrupted_share > 0),
         ):
-            if getattr(self, name) > 0 and getattr(self, needed) < least:
-                raise ValueError(f"{name} above 0 needs {needed} {f'of {least}' if least > 1 else 'above 0'}")
+            if getattr(self, name) > 0 and not there:
+                raise ValueError(f"{name} above 0 needs {needed}")
         return self
 
     def learning_rate_at(self, step: int) -> float:

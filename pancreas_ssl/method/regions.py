@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.method.uncertainty import structural_map, training_map
 
-__all__ = ["Region", "body_mask", "region_counts", "regions", "training_regions"]
+__all__ = ["Region", "body_mask", "region_counts", "regions", "training_regions", "uncertain_region"]
 
 BODY = -0.9  # local mean above which a voxel is body: -130 HU in the default window, below fat and above air
 
@@ -145,6 +145,16 @@ def training_regions(
         uncertainty = training_map(uncertainty, model_map, a)
     how = {"medial": medial, "predicted": predicted, "tau": tau, "band_mm": band_mm}
     return regions(label, distance, uncertainty, body, **how), uncertainty
+
+
+def uncertain_region(regions: Int64[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
+    """R, the union of both rims: where the restoration corrupts, and the contrast finds its hardest voxels.
+
+    Example:
+        >>> uncertain_region(torch.tensor([1, 2, 3, 4])).tolist()
+        [False, True, True, False]
+    """
+    return (regions == Region.RIM_IN) | (regions == Region.RIM_OUT)
 
 
 def region_counts(regions: Int64[Tensor, "*s"]) -> dict[str, int]:

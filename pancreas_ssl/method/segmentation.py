@@ -7,6 +7,8 @@ The sums of the Dice run over all voxels of the whole batch, so that a patch wit
 without making the loss jump. They are therefore added up over the processes *before* the division: the mean of two Dice
 losses is not the Dice loss of both halves. With one process it is MONAI's `DiceCELoss(include_background=False,
 to_onehot_y=True, softmax=True, batch=True)`, up to rounding.
+
+It may look at logits and labels folded, as the network has them (`space_to_depth`): the order of voxels is no matter.
 """
 
 import torch
@@ -16,22 +18,42 @@ from torch.nn import functional as F
 
 from pancreas_ssl.method.processes import summed
 
-__all__ = ["PHASES", "dice_cross_entropy", "folded"]
+__all__ = ["PANCREAS", "PHASES", "depth_to_space", "dice_cross_entropy", "folded", "space_to_depth"]
 
+PANCREAS = 1  # the class; 0 is background, further classes are other organs
 PHASES = 8  # sub-voxel positions: 2 x 2 x 2 voxels share one place of the network's features
 SMOOTH = 1e-5  # e: a class that is nowhere, and nowhere predicted, has a Dice of 1
 
 
+def space_to_depth(x: Float[Tensor, "B C X Y Z"]) -> Float[Tensor, "B C8 X2 Y2 Z2"]:
+    """Fold each block of 2 x 2 x 2 voxels into 8 channels; channel `8 c + phase`, phase = 4 dx + 2 dy + dz.
+
+    All three sizes must be even. `depth_to_space` is the exact inverse.
+
+    Example:
+        >>> space_to_depth(torch.zeros(2, 1, 8, 8, 4)).shape
+        torch.Size([2, 8, 4, 4, 2])
+    """
+    b, c, x_, y_, z_ = x.shape
+    blocks = x.reshape(b, c, x_ // 2, 2, y_ // 2, 2, z_ // 2, 2)
+    return blocks.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, c * PHASES, x_ // 2, y_ // 2, z_ // 2)
+
+
+def depth_to_space(x: Float[Tensor, "B C8 X2 Y2 Z2"]) -> Float[Tensor, "B C X Y Z"]:
+    """Unfold channels into blocks of 2 x 2 x 2 voxels: the inverse of `space_to_depth`."""
+    b, c, x_, y_, z_ = x.shape
+    blocks = x.reshape(b, c // PHASES, 2, 2, 2, x_, y_, z_)
+    return blocks.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(b, c // PHASES, 2 * x_, 2 * y_, 2 * z_)
+
+
 def folded(labels: Int[Tensor, "B 1 X Y Z"]) -> Int[Tensor, "B 1 8 X2 Y2 Z2"]:
-    """Labels as the network's folded logits lie: the 8 sub-voxel positions of half the grid (see `network`).
+    """Labels as the network's folded logits lie: the 8 sub-voxel positions as an axis of their own.
 
     Example:
         >>> folded(torch.zeros(1, 1, 4, 4, 2)).shape
         torch.Size([1, 1, 8, 2, 2, 1])
     """
-    b, _, x, y, z = labels.shape
-    blocks = labels.reshape(b, 1, x // 2, 2, y // 2, 2, z // 2, 2).permute(0, 1, 3, 5, 7, 2, 4, 6)
-    return blocks.reshape(b, 1, PHASES, x // 2, y // 2, z // 2)
+    return space_to_depth(labels)[:, None]
 
 
 def dice_cross_entropy(

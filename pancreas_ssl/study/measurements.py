@@ -25,14 +25,13 @@ from pancreas_ssl.files import make_folder, write_text
 from pancreas_ssl.inference import Model, is_tissue, load_weights, predict_prepared
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.inference.tissue import TISSUE_ABOVE
+from pancreas_ssl.method.segmentation import PANCREAS
 from pancreas_ssl.study.roles import check_role, full_name, log_reveal, open_cases, role_of
 from pancreas_ssl.study.rows import append_row, repair_rows
 from pancreas_ssl.study.tables import summary_table, write_table
 from pancreas_ssl.versions import installed_versions
 
 __all__ = ["measure", "patient_metrics"]
-
-PANCREAS = 1
 
 
 def patient_metrics(

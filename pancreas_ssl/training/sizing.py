@@ -74,7 +74,7 @@ def measured_peaks(recipes: Sequence[Recipe], device: str = "auto", progress: bo
             process.stdin.write(asked)
             process.stdin.close()
             peaks = {}
-            for k in tracked(order, "measuring", "training") if progress else order:
+            for k in tracked(order, "measuring", "training", show=progress):
                 line = next((line for line in process.stdout if line.startswith(PEAK)), None)
                 if line is None:
                     break

@@ -4,10 +4,9 @@ from dataclasses import replace
 from functools import lru_cache
 
 import ipywidgets as w
-import numpy as np
 
 from pancreas_ssl.devices import one_thread
-from pancreas_ssl.evaluation.restoration_quality import hu_per_unit, local_mean, psnr
+from pancreas_ssl.evaluation.restoration_quality import local_mean, mae_hu, psnr
 from pancreas_ssl.figures.page_drawing import draw_outline, draw_slice
 from pancreas_ssl.figures.planes import best_index, scene, to_hu, to_page
 from pancreas_ssl.figures.restoration_panels import BOXES, DARK, DIFFERENCE, LIMIT, corruption_grid
@@ -112,10 +111,9 @@ class LiveCorruption(Live):
         voxels = int(mask.sum())
         if not voxels:
             return "nothing is corrupted"
-        unit, smooth = hu_per_unit(self.patch.case.window), local_mean(made.corrupted, mask)
-        told = []
+        told, smooth = [], local_mean(made.corrupted, mask)
         for what, one in (("corrupted", made.corrupted), ("local mean", smooth), ("restored", made.restored)):
-            error = float(np.abs((one[mask] - image[mask]).numpy()).mean()) * unit
+            error = mae_hu(one, image, mask, self.patch.case.window)
             told.append(f"{what}: PSNR {psnr(one, image, mask):.1f} dB, mean error {error:.0f} HU")
         share = float((mask[0] & uncertain).sum() / max(int(uncertain.sum()), 1))
         return "<br>".join(
