@@ -270,5 +270,5 @@ def _read_cache() -> dict[str, dict[str, float]]:
 
 def _write_cache(known: dict[str, dict[str, float]]) -> None:
     """A cache that cannot be written is no reason to fail: the probe then runs again next time."""
-    with contextlib.suppress(OSError, InputError, RuntimeError), atomic_path(_cache_file()) as temporary:
+    with contextlib.suppress(OSError, InputError, RuntimeError), atomic_path(_cache_file(), state=True) as temporary:
         temporary.write_text(json.dumps(known, indent=1))

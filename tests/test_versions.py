@@ -43,3 +43,20 @@ def test_the_tested_version_is_told(tmp_path):
     assert package(Requirement("numpy"), tested).note == "the tested version"
     assert package(Requirement("scikit-image"), tested).note == "in range; tested with 0.1"
     assert versions.tested_versions(tmp_path / "none.txt") == {}
+
+
+def test_the_digest_of_code_sees_every_byte_and_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(versions, "__file__", str(tmp_path / "versions.py"))
+    room = tmp_path / "room"
+    (room / "inner").mkdir(parents=True)
+    (room / "a.py").write_text("a = 1\n")
+    (room / "notes.txt").write_text("not code")
+    fresh = versions.code_digest.__wrapped__
+    digests = [fresh("room")]
+    (room / "notes.txt").write_text("still not code")
+    assert fresh("room") == digests[0] == fresh("room/a.py")
+    for change in (lambda: (room / "a.py").write_text("a = 2\n"), lambda: (room / "inner/b.py").touch(),
+                   lambda: (room / "inner/b.py").rename(room / "b.py")):  # fmt: skip
+        change()
+        digests.append(fresh("room"))
+    assert len(set(digests)) == 4

@@ -1,9 +1,12 @@
 """The `pancreas-ssl` command.
 
-Exit codes: 0 done, 1 a check or a run failed, 2 bad input or usage. A failure is one sentence on standard error; with
-`--debug` the traceback comes before it. Every command imports what it needs when it runs, so that help is quick.
+Exit codes: 0 done, 1 a check or a run failed, 2 bad input or usage, 130 interrupted. A failure is one sentence on
+standard error; with `--debug` the traceback comes before it. Every command imports what it needs when it runs, so that
+help is quick.
 """
 
+import os
+import signal
 import sys
 import traceback
 import warnings
@@ -12,9 +15,13 @@ from collections.abc import Sequence
 import typer
 
 from pancreas_ssl.cli import course, data, model, study
-from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.errors import IDENTIFIERS, DataWarning, InputError, RunError
+from pancreas_ssl.files import told
+from pancreas_ssl.signals import handling, interrupt
 
 __all__ = ["app", "main"]
+
+INTERRUPTED = 130  # as shells count a process ended by Ctrl-C
 
 app = typer.Typer(
     name="pancreas-ssl",
@@ -26,8 +33,13 @@ app = typer.Typer(
 
 
 @app.callback()
-def _options(debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error.")) -> None:
-    """Options of every command; `main` removes --debug beforehand, wherever it stands."""
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    show_identifiers: bool = typer.Option(
+        False, "--show-identifiers", help="Let messages quote what DICOM files say about a patient or series."
+    ),
+) -> None:
+    """Options of every command; `main` removes them beforehand, wherever they stand."""
 
 
 for part in (course, data, model, study):
@@ -44,31 +56,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
+    before = os.environ.get(IDENTIFIERS)
+    if "--show-identifiers" in arguments:
+        os.environ[IDENTIFIERS] = "1"
+    arguments = [argument for argument in arguments if argument not in ("--debug", "--show-identifiers")]
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), handling(interrupt, signal.SIGTERM):  # a polite kill cleans up, as Ctrl-C does
+            warnings.showwarning = _shown
             if not debug:  # what libraries tell programmers about their next version
                 warnings.simplefilter("ignore", FutureWarning)
                 warnings.simplefilter("ignore", DeprecationWarning)
             app(args=arguments, prog_name="pancreas-ssl")
     except SystemExit as finished:
+        if finished.code == INTERRUPTED:
+            return _report("interrupted; nothing half-written is left, run it again to go on", INTERRUPTED, debug)
         return finished.code if isinstance(finished.code, int) else int(finished.code is not None)
     except InputError as error:
         return _report(str(error), 2, debug)
     except RunError as error:
         return _report(str(error), 1, debug)
+    except OSError as error:
+        sentence = told(error, error.filename or "a file")
+        return _report(str(sentence), 2 if isinstance(sentence, InputError) else 1, debug)
     except MemoryError:
         return _report("the memory of this machine is too small; close other programs or use smaller sizes", 1, debug)
     except Exception as error:
         hint = "" if debug else "; run again with --debug to see where"
         return _report(f"something unexpected happened ({type(error).__name__}: {error}){hint}", 1, debug)
+    finally:
+        os.environ.pop(IDENTIFIERS, None)
+        os.environ.update({} if before is None else {IDENTIFIERS: before})
     return 0
 
 
+def _shown(message, category, filename, lineno, file=None, line=None) -> None:
+    """A warning about the user's data is one line on standard error; others look as Python shows them."""
+    if issubclass(category, DataWarning):
+        print(f"pancreas-ssl: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=sys.stderr)
+
+
 def _report(sentence: str, code: int, debug: bool) -> int:
-    """One line on standard error, after the traceback where asked for."""
+    """One line on standard error, of at most 900 letters, after the traceback where asked for."""
     if debug:
         traceback.print_exc()
     sys.stdout.flush()
-    print(f"pancreas-ssl: {' '.join(sentence.split())}", file=sys.stderr)
+    sentence = " ".join(sentence.split())
+    sentence = sentence if len(sentence) <= 900 else f"{sentence[:600]} [...] {sentence[-250:]}"
+    print(f"pancreas-ssl: {sentence}", file=sys.stderr)
     return code

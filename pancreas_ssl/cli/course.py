@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
+from pancreas_ssl.cli.data import Overwrite
 from pancreas_ssl.errors import InputError
 
 __all__ = ["app"]
@@ -63,11 +64,12 @@ def tour(
     profile: Profile = "class",
     out: Out = None,
     notebooks: Annotated[Path | None, typer.Option(help="Folder of the notebooks, if not the course's.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Run all notebooks in order and write one report."""
     from pancreas_ssl.runs.tour import tour
 
-    _finish(tour(profile, out, notebooks))
+    _finish(tour(profile, out, notebooks, overwrite=overwrite))
 
 
 @app.command(cls=_PairedOption)
@@ -80,11 +82,12 @@ def run(
     profile: Profile = "class",
     out: Out = None,
     only_list: Annotated[bool, typer.Option("--list", help="Only list the notebook's parameters.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Run one notebook with parameters and write a report. An unknown parameter is an error."""
     from pancreas_ssl.runs.notebook import notebook_parameters
     from pancreas_ssl.runs.notebook_profiles import resolve_notebook
-    from pancreas_ssl.runs.tour import new_run_folder, run_and_report
+    from pancreas_ssl.runs.tour import claim_run, new_run_folder, run_and_report
 
     path = resolve_notebook(notebook)
     if only_list:
@@ -93,6 +96,7 @@ def run(
         return
     _, values = notebook_parameters(path, profile, _pairs(parameter or []))
     folder, title = new_run_folder(path.stem, out), f"Run report: {path.stem}"
+    claim_run([path], folder, overwrite)
     _finish(run_and_report([path], profile, folder, title=title, parameters=values))
 
 

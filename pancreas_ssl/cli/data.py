@@ -13,6 +13,7 @@ __all__ = ["app"]
 app = typer.Typer()
 
 Card = Annotated[str, typer.Argument(metavar="CARD", help="Name of a data card, or the path of your own.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that pancreas-ssl did not write, too.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")]
 
 data = typer.Typer(help="Data sets: what there is, fetch it, check it.", no_args_is_help=True)
@@ -24,13 +25,14 @@ def phantom(
     source: Annotated[str, typer.Option(help="Source: A, V, W, X, B, C or D.")],
     patient: Annotated[int, typer.Option(min=0, help="Patient of that source, from 0.")],
     out: Annotated[Path, typer.Option(help="Folder for image.nii.gz (HU), label.nii.gz and organs.nii.gz.")],
+    overwrite: Overwrite = False,
 ) -> None:
     """Write one case of the phantom as NIfTI."""
     from pancreas_ssl.phantom.cohort import SOURCES, write_case
 
     if source not in SOURCES:
         raise InputError(f"there is no source {source}; choose one of: {', '.join(SOURCES)}")
-    for name, path in write_case(source, patient, out).items():
+    for name, path in write_case(source, patient, out, overwrite=overwrite).items():
         print(f"{name:7} {path}")
 
 

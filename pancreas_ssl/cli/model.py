@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pancreas_ssl.cli.data import Overwrite
 from pancreas_ssl.errors import InputError, RunError
 
 __all__ = ["app"]
@@ -42,6 +43,7 @@ def train(
     publish: Annotated[
         Path | None, typer.Option(hidden=True, metavar="STEM", help="Also write STEM.safetensors and STEM.md; resumes.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train the segmentation network on one source.
 
@@ -61,6 +63,7 @@ def train(
         resume=resume,
         recipe=Recipe.from_dict(recipe_fields(fields or [])),
         publish=publish,
+        overwrite=overwrite,
     )
 
 
@@ -71,11 +74,12 @@ def predict(
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or a file.")] = "baseline",
     uncertainty: Annotated[Path | None, typer.Option(help="Also write the entropy map (bits) here.")] = None,
     device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Segment the pancreas in a CT; the mask lies on the CT's own grid."""
     from pancreas_ssl.inference import predict_path
 
-    table = predict_path(ct, out, weights=weights, uncertainty=uncertainty, device=device)
+    table = predict_path(ct, out, weights=weights, uncertainty=uncertainty, device=device, overwrite=overwrite)
     print(table.to_string(index=False))
     if failed := list(table.loc[table["status"] == "failed", "case"]):
         raise RunError(
@@ -120,8 +124,8 @@ def recipe_fields(pairs: Sequence[str]) -> dict:
         name, mark, value = pair.partition("=")
         try:
             values[name] = json.loads(value)
-        except json.JSONDecodeError as error:
-            if not mark or value[:1] in '[{"':
-                raise InputError(f"expected --set NAME=VALUE with a value in JSON, got '{pair}'") from error
+        except (ValueError, RecursionError) as error:  # no JSON, nested too deeply, more digits than Python reads
+            if not mark or not isinstance(error, json.JSONDecodeError) or value[:1] in '[{"':
+                raise InputError(f"expected --set NAME=VALUE with a value in JSON, got '{pair[:60]}'") from error
             values[name] = value
     return values

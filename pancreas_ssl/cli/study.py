@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pancreas_ssl.cli.data import Overwrite
+
 __all__ = ["app"]
 
 app = typer.Typer()
@@ -19,12 +21,14 @@ def study(
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Trainings at a time; by default one per core.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Train arms x seeds, measure them on every source, and compare with intervals."""
     from pancreas_ssl.runs.machine import commit
     from pancreas_ssl.study import run_study
 
-    files = run_study(config, out, reveal=reveal, workers=workers, device=device, commit=commit())
+    how = {"reveal": reveal, "workers": workers, "device": device, "overwrite": overwrite}
+    files = run_study(config, out, commit=commit(), **how)
     print(f"Report: {files['report']}")
 
 
@@ -45,13 +49,15 @@ def measure(
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure trained networks on every patient of a source with labels: rows, summary, the command."""
     from pancreas_ssl.study.measurements import measure as run
 
     given = [text.partition("=") for text in weights or ["baseline"]]
     named = {name: file or name for name, _, file in given}
-    rows = run(named, source, out, root=root, most=most, votes=votes, reveal=reveal, device=device)
+    how = {"root": root, "most": most, "votes": votes, "reveal": reveal, "device": device}
+    rows = run(named, source, out, **how, overwrite=overwrite)
     shown = rows.groupby(["arm", "source"], sort=False).agg(
         patients=("dice", "size"), dice=("dice", "mean"), dice_all=("dice_all", "mean"), misses=("missed", "sum")
     )

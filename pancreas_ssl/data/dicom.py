@@ -5,17 +5,30 @@ fine and is not. Positions follow DICOM PS3.3 C.7.6.2: the voxel in column c and
 `position + c * spacing_c * row_direction + r * spacing_r * column_direction`, in LPS; we negate x and y for RAS.
 """
 
-import contextlib
+import warnings
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.data.nifti import check_room
+from pancreas_ssl.errors import InputError, require, show_identifiers
 
 __all__ = ["has_dicom", "read_series"]
+
+_LENGTHS = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}
+_RESCALE = {"RescaleSlope": 1, "RescaleIntercept": 0}  # what a series without them means
+_KIND = ("SeriesInstanceUID", "SeriesDescription", "Modality", "NumberOfFrames", "SamplesPerPixel",
+         "PhotometricInterpretation")  # fmt: skip
+_ONE = {
+    "patient": ("PatientID", "PatientName", "PatientBirthDate"),
+    "study": ("StudyInstanceUID",),
+    "frame of reference": ("FrameOfReferenceUID",),
+}
+_MOST_PIXELS = 8192  # along a side of a slice
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -24,25 +37,53 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _headers(folder: Path) -> list:
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
     headers = []
     for path in sorted(path for path in _files(folder) if path.name.upper() != "DICOMDIR"):
-        with contextlib.suppress(InvalidDicomError, OSError, EOFError):
-            header = pydicom.dcmread(path, stop_before_pixels=True)
-            if "ImagePositionPatient" in header and "Rows" in header:
-                headers.append(header)
-    return headers
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pydicom's warnings quote values
+                header = pydicom.dcmread(path, stop_before_pixels=True)
+                for tag in (*_KIND, *_LENGTHS, *_RESCALE, *sum(_ONE.values(), ())):
+                    header.get(tag)  # decoded when first asked for
+                if "Rows" in header:
+                    header.filename = str(path)
+                    headers.append(header)
+        except Exception as error:
+            if _has_preamble(path):
+                remedy = "remove it or export the series again"
+                raise InputError(f"expected a readable DICOM header, that of {path} is damaged; {remedy}") from error
+    placed = {str(h.get("SeriesInstanceUID")) for h in headers if "ImagePositionPatient" in h}
+    return [
+        h for h in headers if str(h.get("SeriesInstanceUID")) in placed
+    ]  # not the reports and screenshots beside it
+
+
+def _has_preamble(path: Path) -> bool:
+    with open(path, "rb") as handle:
+        handle.seek(128)
+        return handle.read(4) == b"DICM"
+
+
+def _numbers(header: Any, tag: str, folder: Path) -> Float[np.ndarray, " N"]:
+    """The finite numbers of a tag, as many as the standard asks for."""
+    name, value = Path(header.filename).name, header.get(tag)
+    length = _LENGTHS.get(tag, 1)
+    if value is None or (tag not in ("Rows", "Columns") and np.size(value) == 0):
+        raise InputError(f"expected {tag} in every slice, {name} in {folder} lacks it; export the series again")
+    try:
+        numbers = np.atleast_1d(np.asarray(value, dtype=float)).ravel()
+    except (TypeError, ValueError):
+        numbers = np.full(1, np.nan)
+    if len(numbers) != length or not np.isfinite(numbers).all():
+        words = f"{length} finite number{'s' * (length > 1)} as {tag}"
+        raise InputError(f"expected {words}, {name} in {folder} has others; export the series again")
+    return numbers
 
 
 def has_dicom(folder: Path) -> bool:
     """True where one of the first files in or below the folder is a DICOM one (its preamble says so)."""
-    for path in islice(_files(folder), 5):
-        with open(path, "rb") as handle:
-            handle.seek(128)
-            if handle.read(4) == b"DICM":
-                return True
-    return False
+    return any(_has_preamble(path) for path in islice(_files(folder), 5))
 
 
 def _one_series(headers: list, folder: Path) -> list:
@@ -54,34 +95,68 @@ def _one_series(headers: list, folder: Path) -> list:
         series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
     if len(series) > 1:
         firsts = [(len(slices), Path(slices[0].filename).parent.name, slices[0]) for slices in series.values()]
-        listed = [f"{n} slices in {name}/ ({h.get('SeriesDescription', 'no description')})" for n, name, h in firsts]
+        shown = show_identifiers()
+        listed = [f"{n} slices in {name}/" + f" ({h.get('SeriesDescription', '')})" * shown for n, name, h in firsts]
         found, remedy = f"{len(series)}: {', '.join(listed)}", "put the wanted series in a folder of its own"
         raise InputError(f"expected one DICOM series, {folder} holds {found}; {remedy}")
-    first = headers[0]
-    if str(first.get("Modality", "CT")) != "CT":
-        raise InputError(f"expected a CT series, {folder} holds modality {first.Modality}; choose a CT")
-    if int(first.get("NumberOfFrames", 1)) > 1:
-        name, remedy = Path(first.filename).name, "convert it to NIfTI (dcm2niix) first"
-        raise InputError(f"expected one slice per DICOM file, {name} is multi-frame; {remedy}")
+    for what, tags in _ONE.items():
+        for tag in tags:
+            if (count := len({str(header.get(tag, "")).strip() for header in headers})) > 1:
+                found, remedy = f"{folder} mixes {count} ({tag} differs)", "keep the slices of one"
+                raise InputError(f"expected slices of one {what}, {found}; {remedy}")
+    for header in headers:
+        _check_kind(header, Path(header.filename).name, folder)
     if len(headers) < 2:
         raise InputError(f"expected a 3D series, {folder} holds a single DICOM slice; add the others")
     for tag in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
-        if any(tag not in h for h in headers):
-            raise InputError(f"expected {tag} in every slice, one in {folder} lacks it; export the series again")
-        values = np.array([np.atleast_1d(h[tag].value).astype(float) for h in headers])
+        values = np.array([_numbers(h, tag, folder) for h in headers])
         if np.ptp(values, axis=0).max() > 1e-3:
             mixed, remedy = f"{folder} mixes several (a scout among them?)", "keep only the axial slices"
             raise InputError(f"expected one {tag} in all slices, {mixed}; {remedy}")
+    for tag in _RESCALE:
+        if any(tag in h for h in headers):
+            for header in headers:
+                _numbers(header, tag, folder)
+    first = headers[0]
+    sizes = (int(first.Rows), int(first.Columns))
+    fine = min(sizes) >= 2 and max(sizes) <= _MOST_PIXELS
+    size = f"{sizes[0]} x {sizes[1]} in {folder}"
+    require(fine, f"slices of 2 to {_MOST_PIXELS} rows and columns", size, "export the series again")
+    spacing = _numbers(first, "PixelSpacing", folder)
+    sides = f"{spacing[0]:g} x {spacing[1]:g} in {folder}"
+    require(bool(spacing.min() > 0), "a PixelSpacing above 0 mm", sides, "export the series again")
+    axes = _numbers(first, "ImageOrientationPatient", folder).reshape(2, 3)
+    if np.abs(axes @ axes.T - np.eye(2)).max() > 1e-3:
+        found = f"the ImageOrientationPatient of {folder} is not"
+        raise InputError(f"expected two perpendicular unit vectors, {found}; export the series again")
+    check_room(sizes[0] * sizes[1] * len(headers), folder)
     return headers
+
+
+def _check_kind(header: Any, name: str, folder: Path) -> None:
+    """A CT slice with one grey value per pixel."""
+    if (modality := str(header.get("Modality", "CT"))) != "CT":
+        kind = modality if modality.isalnum() and len(modality) <= 16 else "another one"
+        raise InputError(f"expected a CT series, {folder} holds modality {kind} ({name}); choose a CT")
+    try:
+        frames, samples = int(header.get("NumberOfFrames") or 1), int(header.get("SamplesPerPixel") or 1)
+    except (TypeError, ValueError):
+        frames, samples = 1, 0
+    if frames > 1:
+        remedy = "convert it to NIfTI (dcm2niix) first"
+        raise InputError(f"expected one slice per DICOM file, {name} is multi-frame; {remedy}")
+    if samples != 1 or not str(header.get("PhotometricInterpretation", "MONOCHROME2")).startswith("MONOCHROME"):
+        raise InputError(f"expected one grey value per pixel, {name} in {folder} holds colours; choose the CT itself")
 
 
 def _sorted_along_normal(headers: list, folder: Path) -> list:
     """Slices from one end to the other; uneven steps are an error that says where."""
     row, column = np.split(np.array(headers[0].ImageOrientationPatient, dtype=float), 2)
     normal = np.cross(row, column)
-    heights = np.array([np.dot(normal, np.array(h.ImagePositionPatient, dtype=float)) for h in headers])
+    positions = np.array([_numbers(h, "ImagePositionPatient", folder) for h in headers])
+    heights = positions @ normal
     order = np.argsort(heights, kind="stable")
-    headers, steps = [headers[i] for i in order], np.diff(heights[order])
+    headers, positions, steps = [headers[i] for i in order], positions[order], np.diff(heights[order])
     typical = float(np.median(steps))
     names = [Path(header.filename).name for header in headers]
     if steps.min() < 0.01:
@@ -93,7 +168,22 @@ def _sorted_along_normal(headers: list, folder: Path) -> list:
         step = f"a step of {steps[wide[0]]:g} mm between {names[wide[0]]} and {names[wide[0] + 1]}"
         step += f" ({missing} missing in all)" if missing else ""
         raise InputError(f"expected slices every {typical:g} mm, {folder} has {step}; export the whole series again")
+    _check_line(positions, names, folder)
     return headers
+
+
+def _check_line(positions: Float[np.ndarray, "S 3"], names: list[str], folder: Path) -> None:
+    """Refuse slices aside of the straight line of the others; medians, so that the stray slice is the one named."""
+    half = max(len(positions) // 4 * 2, 1)  # even, so that a zigzag does not tilt the line
+    step = np.median(positions[half:] - positions[:-half], axis=0) / half
+    away = positions - np.arange(len(positions))[:, None] * step
+    away -= np.median(away, axis=0)
+    along = step / np.linalg.norm(step)
+    aside = np.linalg.norm(away - (away @ along)[:, None] * along, axis=1)
+    worst = int(aside.argmax())
+    if aside[worst] > max(0.1, 0.01 * float(np.linalg.norm(step))):
+        found = f"{names[worst]} in {folder} lies {aside[worst]:.2g} mm aside"
+        raise InputError(f"expected slices on one straight line, {found}; export the whole series again")
 
 
 def read_series(folder: str | Path) -> tuple[Float32[np.ndarray, "C R S"], Float[np.ndarray, "4 4"]]:
@@ -102,7 +192,8 @@ def read_series(folder: str | Path) -> tuple[Float32[np.ndarray, "C R S"], Float
     Files that are no DICOM image are passed over. HU = slope * stored + intercept, slice by slice.
 
     Raises:
-        InputError: no series, several series, another modality, missing or repeated slices, unreadable pixels.
+        InputError: no series, several series, patients or studies, another modality, colours, missing, repeated or
+            stray slices, tags without finite numbers, unreadable pixels, too large for this machine.
     """
     import pydicom
 
@@ -113,12 +204,16 @@ def read_series(folder: str | Path) -> tuple[Float32[np.ndarray, "C R S"], Float
     for index, header in enumerate(headers):
         name = Path(header.filename).name
         try:
-            stored = pydicom.dcmread(header.filename).pixel_array
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                stored = pydicom.dcmread(header.filename).pixel_array
+            if stored.shape != (hu.shape[1], hu.shape[0]):
+                raise ValueError("other rows or columns than its header says")
         except Exception as error:
-            reason = f"cannot read the pixels of {name} in {folder}: {str(error).splitlines()[0]}"
-            remedy = "the file is truncated or compressed in a way that needs another pydicom plugin"
-            raise InputError(f"{reason}; {remedy}") from error
-        slope, intercept = float(header.get("RescaleSlope", 1)), float(header.get("RescaleIntercept", 0))
+            found = f"those of {name} in {folder} cannot be read ({type(error).__name__})"
+            remedy = "the file is truncated, or compressed in a way that needs another pydicom plugin"
+            raise InputError(f"expected the pixels of every slice, {found}; {remedy}") from error
+        slope, intercept = (float(header.get(tag, usual)) for tag, usual in _RESCALE.items())
         hu[:, :, index] = stored.T * np.float32(slope) + np.float32(intercept)
     row, column = np.split(np.array(first.ImageOrientationPatient, dtype=float), 2)
     start, end = (np.array(h.ImagePositionPatient, dtype=float) for h in (first, last))

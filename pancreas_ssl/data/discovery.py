@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pancreas_ssl.data.cards import Card
 from pancreas_ssl.data.dicom import has_dicom
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import InputError, require
 
 __all__ = ["discover", "locate"]
 
@@ -20,7 +20,7 @@ def discover(card: Card, folder: Path) -> dict[tuple[str, str], Path]:
         for name in ("id", "source"):
             expression = expression.replace(rf"\{{{name}\}}", rf"(?P<{name}>[^/.][^/]*?)", 1)
             expression = expression.replace(rf"\{{{name}\}}", rf"(?P={name})")
-        for path in sorted(folder.glob(re.sub(r"{.*?}", "*", pattern.rstrip("/")))):
+        for path in sorted(folder.glob(re.sub(r"({.*?})+", "*", pattern.rstrip("/")))):
             match = re.fullmatch(expression, path.relative_to(folder).as_posix())
             fits = match is not None and path not in taken and path.is_dir() == pattern.endswith("/")
             if not fits or (path.is_dir() and not has_dicom(path)):
@@ -32,6 +32,8 @@ def discover(card: Card, folder: Path) -> dict[tuple[str, str], Path]:
             key = (source, match["id"])
             if source not in card.sources:
                 continue
+            named = f"a case's name that is readable text in {folder}"
+            require(match["id"].isprintable(), named, repr(match["id"]), "rename the file")
             if key in found:
                 both, remedy = f"{found[key]} and {path}", "keep one, or narrow layout.image in the card"
                 raise InputError(f"expected one image per case, {key[1]} has {both}; {remedy}")

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 import threading
@@ -18,11 +18,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pancreas_ssl.errors import RunError
-from pancreas_ssl.files import atomic_path, make_folder
+from pancreas_ssl.errors import InputError, RunError, require
+from pancreas_ssl.files import atomic_path, inside, make_folder, sweep, write_text
 
 __all__ = ["generate_cases", "generator_version", "make_one", "voxels_digest"]
 
+_INPUT = 3  # exit code of a child whose sentence is an `InputError`
 _FILES = ("image.nii.gz", "label.nii.gz", "organs.nii.gz")
 
 
@@ -63,21 +64,30 @@ def _complete(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (*_FILES, "digest.json"))
 
 
+def _free(goal: Path) -> None:
+    """A case is made where nothing is yet: what lies there may be somebody's own."""
+    if os.path.lexists(goal):
+        raise InputError(
+            f"expected to make a new case at {goal}, what is there is no complete case of this tool; move it away or "
+            f"name another folder"
+        )
+
+
 def make_one(root: Path, source: str, case_id: str) -> None:
     """Make one case below `root`/`source`, read it back for its digest, and put it in place."""
     from pancreas_ssl.phantom.cohort import write_case
 
-    goal = root / source / case_id
+    goal, number = inside(root, root / source / case_id), re.fullmatch(r"\w+_(\d{1,9})", case_id, re.ASCII)
+    require(number is not None, f"a case of the phantom such as {source}_000", case_id, "correct it in the card")
     if _complete(goal):
         return
-    if goal.exists():
-        shutil.rmtree(goal)
+    _free(goal)
     try:
         with atomic_path(goal) as temporary:
             temporary.mkdir()
-            write_case(source, int(case_id.rpartition("_")[2]), temporary)
-            (temporary / "digest.json").write_text(json.dumps({"voxels": voxels_digest(temporary)}))
-    except OSError:
+            write_case(source, int(number[1]), temporary)
+            write_text(temporary / "digest.json", json.dumps({"voxels": voxels_digest(temporary)}))
+    except (OSError, InputError):
         if not _complete(goal):  # otherwise another process was quicker with the same case
             raise
 
@@ -87,6 +97,8 @@ def generate_cases(root: Path, wanted: list[tuple[str, str]], *, progress: bool 
     todo = [(source, case_id) for source, case_id in wanted if not _complete(root / source / case_id)]
     if not todo:
         return
+    for source, case_id in todo:
+        _free(inside(root, root / source / case_id))
     make_folder(root)
     with _progress(len(todo), f"phantom cases into {root}", progress) as advance:
         if len(todo) <= 2 or processes < 2:
@@ -115,6 +127,8 @@ def _in_processes(root: Path, todo: list[tuple[str, str]], processes: int, advan
             reader.join()
             if child.wait() != 0:
                 failures.append((problem.strip().splitlines() or [f"exit code {child.returncode}"])[-1])
+                if child.returncode == _INPUT:
+                    raise InputError(failures[-1])
     finally:
         for child in children:
             if child.poll() is None:
@@ -122,6 +136,8 @@ def _in_processes(root: Path, todo: list[tuple[str, str]], processes: int, advan
                 child.wait()
             child.stdout.close()
             child.stderr.close()
+        for source in {source for source, _ in todo}:  # what a child that was ended had begun
+            sweep(root / source)
     if failures:
         raise RunError(f"making the phantom cases failed ({failures[0]}); those already whole were kept, run it again")
 
@@ -148,5 +164,9 @@ def _progress(total: int, what: str, shown: bool) -> Iterator[Callable[[], None]
 
 if __name__ == "__main__":  # a child: the folder is its argument, its share of the cases comes in by stdin
     for line in sys.stdin.read().split():
-        make_one(Path(sys.argv[1]), *line.split("/"))
+        try:
+            make_one(Path(sys.argv[1]), *line.split("/"))
+        except InputError as error:
+            print(error, file=sys.stderr)
+            sys.exit(_INPUT)
         print(line, flush=True)

@@ -1,4 +1,4 @@
-"""Is the label of this image, of this patient, and the right way round? A part of the preflight."""
+"""Is the label of this image, of this patient, and the right way round? Checks and gate as in `image_checks`."""
 
 import itertools
 from collections.abc import Iterator
@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from pancreas_ssl.data.access import Case
-from pancreas_ssl.data.cards import Limits
+from pancreas_ssl.data.image_checks import Check, passed
+from pancreas_ssl.data.nifti import forms_disagree
 from pancreas_ssl.data.reading import grid_difference, read_label
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.errors import InputError
 
-__all__ = ["check_label", "spread_under_flips"]
+__all__ = ["check_label", "checked_label", "spread_under_flips"]
 
 
 def spread_under_flips(image: Volume, label: Volume, most: int = 20_000) -> dict[str, tuple[float, float]]:
@@ -32,29 +33,58 @@ def spread_under_flips(image: Volume, label: Volume, most: int = 20_000) -> dict
     return result
 
 
-def _orientation(image: Volume, label: Volume) -> tuple[str, str]:
+def _orientation(image: Volume, label: Volume, name: str) -> tuple[str, str]:
     spreads = spread_under_flips(image, label)
     mean, spread = spreads.pop("as stored")
     flip, (_, least) = min(spreads.items(), key=lambda item: item[1][1])
     here = f"{mean:.0f} +- {spread:.0f} HU under the label"
     if not -60 <= mean <= 250:
-        return "error", f"{here}, which is no soft tissue; image and label may differ in their axes"
+        remedy = "image and label may differ in their axes"
+        return "error", f"expected soft tissue (-60 to 250 HU) under the label, {name} has {here}; {remedy}"
     if least < 0.75 * spread:
-        return "error", f"{here}, but only +- {least:.0f} when mirrored {flip}; the label is likely mirrored"
+        found = f"{name} has {here}, but only +- {least:.0f} when mirrored {flip}"
+        return "error", f"expected the label where its organ lies, {found}; it is likely mirrored, turn it back"
     if least < spread:
-        return "warning", f"{here}, slightly less (+- {least:.0f}) when mirrored {flip}; look at the overlay"
+        return "warning", f"{name} has {here}, slightly less (+- {least:.0f}) when mirrored {flip}; look at it"
     return "ok", f"{here}, at least +- {least:.0f} under its mirror images"
 
 
-def _edges(label: Volume) -> tuple[str, str]:
+def _edges(label: Volume, name: str) -> tuple[str, str]:
     ends = zip(("left", "right", "back", "front", "lowest", "highest"), np.ndindex(3, 2), strict=True)
     touched = [name for name, (axis, end) in ends if label.array.take(-end, axis).any()]
     if touched:
-        return "warning", f"the pancreas touches the {' and '.join(touched)} slice, so part of it may lie outside"
+        slices = " and ".join(touched)
+        return "warning", f"{name} touches the {slices} slice, so part of the pancreas may lie outside"
     return "ok", "the whole pancreas lies inside the scan"
 
 
-def check_label(case: Case, image: Volume, limits: Limits) -> Iterator[tuple[str, str, str]]:
+def _label_checks(case: Case, label: Volume, image: Volume) -> Iterator[Check]:
+    if difference := grid_difference(label, image):
+        yield "label grid", "error", difference
+        return
+    name = f"the label of case {case.id}"
+    if not label.original.oriented and image.original.oriented:
+        yield "label grid", "warning", f"{name} stores no orientation; that of its image is taken"
+    elif forms_disagree(label.original.header):
+        yield "label grid", "warning", f"sform and qform of {name} disagree by more than 0.1 voxel; the sform is used"
+    else:
+        yield "label grid", "ok", "label and image have one grid"
+    volume, (low, high) = float(np.count_nonzero(label.array)) * label.voxel_ml, case.limits.pancreas_ml
+    if volume == 0:
+        needed = case.split in ("train", "held_out", "oracle")
+        wanted = " or ".join(map(str, case.label_values))
+        said = f"expected a pancreas (label value {wanted}), {name} holds no pancreas"
+        remedy = "leave it out or check label_values"
+        yield "pancreas volume", "error" if needed else "warning", f"{said}; {remedy}"
+        return
+    usual = low <= volume <= high
+    outside = f"{name} has {volume:.1f} mL, outside the usual {low:g} to {high:g} mL"
+    yield "pancreas volume", "ok" if usual else "warning", f"{volume:.1f} mL" if usual else outside
+    yield "field of view", *_edges(label, name)
+    yield "orientation", *_orientation(image, label, name)
+
+
+def check_label(case: Case, image: Volume) -> Iterator[Check]:
     """(check, level, message) about a case's label: values, grid, volume, border, orientation."""
     if case.label is None:
         yield "label", "ok", "no label: this case can be segmented, not evaluated"
@@ -65,17 +95,16 @@ def check_label(case: Case, image: Volume, limits: Limits) -> Iterator[tuple[str
         yield "label values", "error", str(error)
         return
     yield "label values", "ok", f"pancreas is {' or '.join(map(str, case.label_values))}, no unknown value"
-    if difference := grid_difference(label, image):
-        yield "label grid", "error", difference
-        return
-    yield "label grid", "ok", "label and image have one grid"
-    volume, (low, high) = float(np.count_nonzero(label.array)) * label.voxel_ml, limits.pancreas_ml
-    if volume == 0:
-        level = "error" if case.split in ("train", "held_out") else "warning"
-        yield "pancreas volume", level, "the label holds no pancreas"
-        return
-    usual = low <= volume <= high
-    aside = "" if usual else f", outside the usual {low:g} to {high:g} mL"
-    yield "pancreas volume", "ok" if usual else "warning", f"{volume:.1f} mL{aside}"
-    yield "field of view", *_edges(label)
-    yield "orientation", *_orientation(image, label)
+    yield from _label_checks(case, label, image)
+
+
+def checked_label(case: Case, image: Volume) -> tuple[Volume | None, list[str]]:
+    """Read a case's label through the gate; returns it (None: the case has none) and the warnings, given as well.
+
+    Raises:
+        InputError: as `read_label`, and another grid, a mirrored label, no pancreas in a case that trains.
+    """
+    if case.label is None:
+        return None, []
+    label = read_label(case.label, case.label_values, known=case.known_values)
+    return label, passed(_label_checks(case, label, image))

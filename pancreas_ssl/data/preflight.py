@@ -3,20 +3,17 @@
 One case is in memory at a time; what stays is a few numbers per case, so hundreds of CTs pass in one go.
 """
 
-import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from jaxtyping import Num
-
 from pancreas_ssl.data.access import Case, cases, fetched_folder, parse_source
-from pancreas_ssl.data.cards import Card, Limits, load_card
+from pancreas_ssl.data.cards import Card, load_card
 from pancreas_ssl.data.generate import voxels_digest
-from pancreas_ssl.data.hounsfield import HUFacts, check_image
+from pancreas_ssl.data.hounsfield import check_image
+from pancreas_ssl.data.image_checks import Check, image_checks, twins, voxel_hash
 from pancreas_ssl.data.label_checks import check_label, spread_under_flips
 from pancreas_ssl.data.reading import read_image
 from pancreas_ssl.data.wheel import members_intact
@@ -38,23 +35,7 @@ class Finding(NamedTuple):
     message: str
 
 
-def voxel_hash(array: Num[np.ndarray, "X Y Z"]) -> str:
-    """Digest of whole HU in RAS order: equal for one scan stored twice, whatever its file name, axes or compression."""
-    digest = hashlib.blake2b(str(array.shape).encode(), digest_size=16)
-    for k in range(array.shape[2]):
-        digest.update(np.clip(array[:, :, k], -32768, 32767).astype(np.int16).tobytes("F"))
-    return digest.hexdigest()
-
-
-def _hu(facts: HUFacts) -> tuple[str, str]:
-    air = "no air" if np.isnan(facts.air) else f"air at {facts.air:.0f}"
-    text = f"{facts.low:.0f} to {facts.high:.0f} HU, {air}, {facts.padding:.0%} padding left out"
-    if facts.high <= 700 and facts.low > -700 and facts.clipped > 0.02:
-        return "warning", f"{text}; the HU look clipped to a window"
-    return "ok", text
-
-
-def _check_case(case: Case, limits: Limits, hashes: dict[str, Case]) -> Iterator[tuple[str, str, str]]:
+def _check_case(case: Case, seen: dict[str, tuple[str, str, str]]) -> Iterator[Check]:
     """(check, level, message) about one case; its voxels leave memory when this ends."""
     digest = case.image.parent / "digest.json"
     if digest.is_file():
@@ -70,27 +51,10 @@ def _check_case(case: Case, limits: Limits, hashes: dict[str, Case]) -> Iterator
     except InputError as error:
         yield "reading", "error", str(error)
         return
-    if not image.original.oriented:
-        yield "reading", "warning", "the file stores no orientation, so left and right are a guess"
-    else:
-        size, axes = "x".join(map(str, image.original.shape)), "".join(image.original.orientation)
-        yield "reading", "ok", f"{size}, axes {axes}"
-    try:
-        yield "HU", *_hu(check_image(image))
-    except InputError as error:
-        yield "HU", "error", str(error)
-    low, high = limits.spacing_mm
-    spacing = " x ".join(f"{s:.3g}" for s in image.spacing)
-    fits = low <= min(image.spacing) and max(image.spacing) <= high
-    aside = "" if fits else f", outside {low:g} to {high:g} mm"
-    yield "spacing", "ok" if fits else "error", f"{spacing} mm{aside}"
-    twin = hashes.setdefault(voxel_hash(image.array), case)
-    if twin is case:
-        yield "duplicate", "ok", "no earlier case has the same voxels"
-    else:
-        sides = f" (in {twin.split} and {case.split})" if twin.split != case.split else ""
-        yield "duplicate", "error", f"the same voxels as case {twin.id} of {twin.source}{sides}; keep one of them"
-    yield from check_label(case, image, limits)
+    yield from image_checks(image, case.limits)
+    sentence = twins(case, case.split, voxel_hash(image.array), seen)
+    yield "duplicate", *(("error", sentence) if sentence else ("ok", "no earlier case has the same voxels"))
+    yield from check_label(case, image)
 
 
 def _check_patients(listed: list[Case]) -> Iterator[Finding]:
@@ -129,14 +93,12 @@ def preflight(
     given = isinstance(what, str | Path | Card)
     listed = cases(what, root=root) if given else list(what)
     cards = {what.name: what} if isinstance(what, Card) else {}
-    rows, hashes = [], {}
+    rows, seen = [], {}
     show = progress and len(listed) > 3 and sys.stderr.isatty()
     for case in tracked(listed, "preflight", "case", show=show, stream=sys.stderr):
         if case.card not in cards:
             cards[case.card] = _card_of(what if given else case.card)
-        card = cards[case.card]
-        limits = card.limits if card else Limits()
-        rows += [Finding(case.id, *finding) for finding in _check_case(case, limits, hashes)]
+        rows += [Finding(case.id, *finding) for finding in _check_case(case, seen)]
     for name in sorted({case.card for case in listed}):
         rows += _check_wheel(cards[name], next(c for c in listed if c.card == name), root)
     rows += _check_patients(listed)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,17 @@ import numpy as np
 from jaxtyping import Float, Float32, Num, UInt8
 
 from pancreas_ssl.data.access import Case, cache_dir
-from pancreas_ssl.data.reading import read_image, read_label, read_organs
+from pancreas_ssl.data.image_checks import checked_image, voxel_hash
+from pancreas_ssl.data.label_checks import checked_label
+from pancreas_ssl.data.reading import read_organs
 from pancreas_ssl.data.resampling import covering_grid, resample
 from pancreas_ssl.data.volume import Volume, spacing_of
-from pancreas_ssl.errors import InputError, require
+from pancreas_ssl.errors import InputError, require, warn
 from pancreas_ssl.files import atomic_path
+from pancreas_ssl.versions import code_digest
 
 __all__ = ["Prepared", "prepare", "prepare_case", "prepare_cases", "to_volume_grid"]
 
-_CACHE_FORMAT = 2  # raise it when the numbers of `prepare` change
 Window = tuple[float, float]
 
 
@@ -29,7 +31,8 @@ class Prepared:
     """A case as the network sees it: channel first, RAS+, `spacing` mm, image in [-1, 1], label 0 or 1.
 
     `affine` takes indices of this grid to mm; `window` holds the HU shown as -1 and 1; `organs`, where it was asked
-    for, holds the card's organ numbers (`phantom.tissues.Organ` for the phantom).
+    for, holds the card's organ numbers (`phantom.tissues.Organ` for the phantom). `voxels`, of a case read from files,
+    is the digest of its scan (`image_checks.voxel_hash`), by which copies are found.
     """
 
     id: str
@@ -40,6 +43,7 @@ class Prepared:
     affine: Float[np.ndarray, "4 4"]
     window: Window
     organs: UInt8[np.ndarray, "1 X Y Z"] | None = None
+    voxels: str = ""
 
 
 def prepare(
@@ -121,30 +125,34 @@ def to_volume_grid(
 
 
 def _key(case: Case, spacing, window: Window, organs: bool) -> str:
-    """Changes with the files (path, size, time of writing), the label values and the parameters."""
-    parts: list = [_CACHE_FORMAT, case.id, case.source, list(case.label_values), spacing, list(window)]
+    """Changes with the files (path, size, times, place on the disk), the card, the parameters and the code."""
+    parts: list = [code_digest("data"), case.id, case.source, case.split, case.label_values, case.known_values]
+    parts += [case.limits.model_dump(), spacing, window]
     for path in (case.image, case.label, case.organs if organs else None):
         if path is not None:
             files = sorted(path.rglob("*")) if path.is_dir() else [path]
-            parts += [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in files if p.exists()]
+            states = [(str(p), p.stat()) for p in files if p.exists()]
+            parts += [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for name, s in states]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
-def _save(path: Path, prepared: Prepared) -> None:
+def _save(path: Path, prepared: Prepared, warnings: list[str]) -> None:
     absent = np.zeros(0, np.uint8)
     label = np.packbits(prepared.label) if prepared.label is not None else absent
     organs = prepared.organs if prepared.organs is not None else absent
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+    with atomic_path(path, state=True) as temporary, open(temporary, "wb") as handle:
         image = prepared.image.astype(np.float16)
-        np.savez(handle, image=image, label=label, affine=prepared.affine, organs=organs)
+        told = {"voxels": np.array(prepared.voxels), "warnings": np.array(warnings, dtype=str)}
+        np.savez(handle, image=image, label=label, affine=prepared.affine, organs=organs, **told)
 
 
-def _restore(path: Path, case: Case, window: Window) -> Prepared:
+def _restore(path: Path, case: Case, window: Window) -> tuple[Prepared, list[str]]:
     with np.load(path) as stored:
         image, affine, bits = stored["image"].astype(np.float32), stored["affine"], stored["label"]
         organs = stored["organs"] if stored["organs"].size else None
+        voxels, warnings = str(stored["voxels"]), stored["warnings"].tolist()
     label = np.unpackbits(bits, count=image.size).reshape(image.shape) if bits.size else None
-    return Prepared(case.id, case.source, image, label, spacing_of(affine), affine, window, organs)
+    return Prepared(case.id, case.source, image, label, spacing_of(affine), affine, window, organs, voxels), warnings
 
 
 def prepare_case(
@@ -156,11 +164,14 @@ def prepare_case(
     empty_ok: bool = True,
     organs: bool = False,
 ) -> Prepared:
-    """Read and prepare one case.
+    """Read and prepare one case, through the gates of `image_checks` and `label_checks`.
 
     A scan that had to be resampled is kept in the cache folder under a key of files and parameters, so the second
-    call takes milliseconds. `empty_ok=False` (training) refuses a case without a labelled pancreas; `organs=True` reads
-    the card's organ map too.
+    call takes milliseconds and gives the same warnings. `empty_ok=False` (training) refuses a case without a labelled
+    pancreas; `organs=True` reads the card's organ map too.
+
+    Raises:
+        InputError: a scan or label that `preflight` would call an error, or what `empty_ok` and `organs` ask for lacks.
     """
     if organs and case.organs is None:
         remedy = "train without the recipe's augmentation 'labels' and organs_weight, or name organs under layout in it"
@@ -170,16 +181,20 @@ def prepare_case(
     prepared = None
     if stored is not None and stored.is_file():
         try:
-            prepared = _restore(stored, case, window)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # damaged: made again below
-            stored.unlink(missing_ok=True)
+            prepared, warnings = _restore(stored, case, window)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            pass  # damaged: made again below
+        else:
+            for sentence in warnings:
+                warn(sentence)
     if prepared is None:
-        image = read_image(case.image)
-        label = read_label(case.label, case.label_values, image) if case.label else None
+        image, warnings = checked_image(case.image, case.limits)
+        label, more = checked_label(case, image)
         named = read_organs(case.organs, image) if organs else None
         prepared = prepare(image, label, organs=named, spacing=spacing, window=window, id=case.id, source=case.source)
+        prepared = replace(prepared, voxels=voxel_hash(image.array))
         if stored is not None and prepared.image.shape[1:] != image.shape:
-            _save(stored, prepared)
+            _save(stored, prepared, warnings + more)
     if not empty_ok and (prepared.label is None or not prepared.label.any()):
         found, remedy = "its label is empty" if case.label else "it has no label", "leave it out or check label_values"
         raise InputError(f"expected a labelled pancreas in case {case.id} for training, {found}; {remedy}")

@@ -1,17 +1,16 @@
 """Files into volumes (RAS+, HU) and volumes back onto the file's own grid.
 
-NIfTI through nibabel, DICOM series through `dicom.py`. Axes are permuted and flipped to the closest RAS, never
+NIfTI through `nifti.py`, DICOM series through `dicom.py`. Axes are permuted and flipped to the closest RAS, never
 interpolated, so writing back is exact for every orientation and for oblique scans.
 """
 
-import gzip
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
-from jaxtyping import Float, Num, Shaped
-from nibabel.filebasedimages import ImageFileError
+from jaxtyping import Num, Shaped
 from nibabel.orientations import (
     aff2axcodes,
     apply_orientation,
@@ -22,6 +21,7 @@ from nibabel.orientations import (
 )
 
 from pancreas_ssl.data.dicom import read_series
+from pancreas_ssl.data.nifti import nifti_image, nifti_on_grid, nifti_voxels
 from pancreas_ssl.data.volume import Original, Volume, same_grid
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
@@ -29,7 +29,6 @@ from pancreas_ssl.files import atomic_path
 __all__ = ["distinct_values", "grid_difference", "read_image", "read_label", "read_organs", "write_on_original"]
 
 _STORED = {"bool": np.uint8, "float16": np.float32, "float64": np.float32, "int64": np.int32}  # what NIfTI takes
-_BROKEN = (EOFError, OSError, ValueError, zlib.error, gzip.BadGzipFile)
 
 
 def _to_ras(array: Num[np.ndarray, "I J K"], original: Original) -> Volume:
@@ -40,39 +39,6 @@ def _to_ras(array: Num[np.ndarray, "I J K"], original: Original) -> Volume:
     if any(stride < 0 for stride in turned.strides):
         turned = np.array(turned, order="K", copy=True)
     return Volume(turned, affine, original)
-
-
-def _load_nifti(path: Path) -> nibabel.Nifti1Image:
-    if path.suffix.lower() in {".dcm", ".ima"}:
-        raise InputError(f"expected a NIfTI file or a DICOM folder, {path} is one DICOM slice; name its folder")
-    try:
-        image = nibabel.load(path)
-    except FileNotFoundError as error:
-        raise InputError(f"expected a CT at {path}, there is no such file; check the name") from error
-    except (ImageFileError, *_BROKEN) as error:
-        kinds, remedy = "a NIfTI file (.nii, .nii.gz) or a DICOM folder", "convert it or name another file"
-        raise InputError(f"expected {kinds}, {path} is neither; {remedy}") from error
-    if not isinstance(image, nibabel.Nifti1Pair):
-        raise InputError(f"expected a NIfTI file (.nii, .nii.gz), {path} is {type(image).__name__}; convert it")
-    if image.get_data_dtype().fields or image.get_data_dtype().kind not in "biuf":
-        raise InputError(f"expected one number per voxel, {path} holds {image.get_data_dtype()}; export it as HU")
-    shape = image.shape
-    if len(shape) < 3 or any(n != 1 for n in shape[3:]) or min(shape[:3], default=0) < 2:
-        size = "x".join(map(str, shape))
-        raise InputError(f"expected a 3D image, {path} is {len(shape)}D ({size}); pass one 3D volume")
-    affine = np.asarray(image.affine, dtype=float)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise InputError(f"expected an affine that can be inverted, {path} has none; repair its header")
-    return image
-
-
-def _voxels(image: nibabel.Nifti1Image, path: Path, dtype=None) -> Num[np.ndarray, "I J K"]:
-    try:
-        array = np.asarray(image.dataobj, dtype=dtype)
-    except _BROKEN as error:
-        size, remedy = np.prod(image.shape), "copy or download it again"
-        raise InputError(f"expected {size} voxels, {path} ends early or is damaged; {remedy}") from error
-    return array.reshape(image.shape[:3], order="F")
 
 
 def _original(image: nibabel.Nifti1Image, path: Path) -> Original:
@@ -88,7 +54,7 @@ def read_image(path: str | Path) -> Volume:
     A 4D file with a single last entry counts as 3D. Whether the values look like HU is checked by `preflight`.
 
     Raises:
-        InputError: missing, truncated, not an image, 2D or 4D, NaN or infinite voxels, faulty DICOM series.
+        InputError: as `nifti_image`, NaN or infinite voxels, faulty DICOM series.
 
     Example:
         >>> read_image("case/image.nii.gz").spacing    # doctest: +SKIP
@@ -99,8 +65,8 @@ def read_image(path: str | Path) -> Volume:
         array, affine = read_series(path)
         original = Original(array.shape, affine, aff2axcodes(affine), None, True, str(path))
     else:
-        image = _load_nifti(path)
-        array, original = _voxels(image, path, np.float32), _original(image, path)
+        image = nifti_image(path)
+        array, original = nifti_voxels(image, path, np.float32), _original(image, path)
     finite = np.isfinite(array)
     if not finite.all():
         count = int(array.size - np.count_nonzero(finite))
@@ -130,7 +96,7 @@ def read_label(
     a renumbered label map can't pass. `empty_ok=False` (training) refuses a label without any of `values`.
 
     Raises:
-        InputError: as `read_image`, and values that are not whole or unknown, another grid, an empty label.
+        InputError: as `read_image`, and values that are not whole, negative or unknown, another grid, an empty label.
     """
     path = Path(path)
     image, array = _whole_numbers(path)
@@ -151,13 +117,17 @@ def _whole_numbers(path: Path) -> tuple[nibabel.Nifti1Image, Num[np.ndarray, "I 
     """A label file and its voxels, which must be whole numbers."""
     if path.is_dir():
         raise InputError(f"expected a label file (.nii, .nii.gz), {path} is a folder; name the file")
-    image = _load_nifti(path)
-    array = _voxels(image, path)
+    image = nifti_image(path)
+    array = nifti_voxels(image, path)
     if array.dtype.kind == "f":
+        if strange := int(np.count_nonzero(~np.isfinite(array))):
+            raise InputError(f"expected whole numbers in a label, {path} has {strange} NaN or infinite voxels; use 0")
         whole = np.rint(array)
         if not np.array_equal(whole, array):
             raise InputError(f"expected whole numbers in a label, {path} has fractions; is it a probability map?")
         array = whole
+    if array.min() < 0:
+        raise InputError(f"expected label values of 0 and above, {path} holds {array.min():g}; renumber them")
     return image, array
 
 
@@ -199,10 +169,14 @@ def grid_difference(label: Volume, image: Volume) -> str | None:
     return f"expected the label on the image's grid, {found}; resample it to the image"
 
 
-def write_on_original(path: str | Path, array: Shaped[np.ndarray, "X Y Z"], like: Volume) -> Path:
+def write_on_original(
+    path: str | Path, array: Shaped[np.ndarray, "X Y Z"], like: Volume, about: Mapping[str, Any] | None = None
+) -> Path:
     """Write an array of `like`'s RAS grid as NIfTI with the shape, axes and affine of the file `like` was read from.
 
-    The number type is kept as given (bool becomes uint8, float64 float32). The file appears whole or not at all.
+    The number type is kept as given (bool becomes uint8, float64 float32); of the file's header only the geometry is.
+    The file appears whole or not at all.
+    `about` are facts for the manifest of its folder, as in `files.atomic_path`.
 
     Raises:
         InputError: the array is not on `like`'s grid, or `path` cannot be written there.
@@ -217,24 +191,6 @@ def write_on_original(path: str | Path, array: Shaped[np.ndarray, "X Y Z"], like
     if like.original is not None:
         affine, header = like.original.affine, like.original.header
         array = apply_orientation(array, ornt_transform(axcodes2ornt("RAS"), io_orientation(affine)))
-    with atomic_path(path) as temporary:
-        nibabel.save(_image(array, affine, header), temporary)
+    with atomic_path(path, about) as temporary:
+        nibabel.save(nifti_on_grid(array, affine, header), temporary)
     return path
-
-
-def _image(array: Shaped[np.ndarray, "I J K"], affine: Float[np.ndarray, "4 4"], header) -> nibabel.Nifti1Image:
-    """A NIfTI image that keeps the file's orientation fields and units, and none of its intensity ones."""
-    kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
-    if header is None:
-        image = kind(array, affine)
-        image.set_qform(affine, code=1)
-        image.set_sform(affine, code=1)
-        image.header.set_xyzt_units("mm")
-    else:
-        header = header.copy()
-        header.extensions.clear()
-        header["cal_min"], header["cal_max"], header["descrip"] = 0, 0, b""
-        image = kind(array, affine, header)
-    image.set_data_dtype(array.dtype)
-    image.header.set_slope_inter(1, 0)
-    return image

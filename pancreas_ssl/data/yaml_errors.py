@@ -1,13 +1,20 @@
-"""YAML whose mistakes can be pointed at: every key keeps its line, every error names file, line and field."""
+"""YAML whose mistakes can be pointed at: every key keeps its line, every error names file, line and field.
+
+The file may come from anybody, so its size, its depth and what its aliases expand to are limited before anything is
+built, and only text, finite numbers, true, false and null are taken as values.
+"""
 
 import difflib
+import math
+import unicodedata
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
-from pancreas_ssl.errors import InputError, complaint
+from pancreas_ssl.errors import InputError, complaint, require
+from pancreas_ssl.files import shortened, told
 
 __all__ = ["Place", "empty_is_no_keys", "parse_yaml", "read_yaml", "split_front_matter", "validate", "where"]
 
@@ -15,14 +22,42 @@ Place = tuple[str | int, ...]
 Lines = dict[Place, int]
 T = TypeVar("T")
 empty_is_no_keys = BeforeValidator(lambda value: {} if value is None else value)
+BYTES, NODES, DEPTH, KEY = 1_000_000, 20_000, 20, 200  # limits: of a file, its entries, their nesting, a key's letters
+_PLAIN = ("map", "seq", "str", "int", "float", "bool", "null", "merge", "timestamp")
+_TAGS = {f"tag:yaml.org,2002:{name}" for name in _PLAIN}
 
 
 def read_text(path: Path, what: str) -> str:
-    """The text of a file; `what` says in the error what was expected there."""
+    """The text of a file of up to 1 MB; `what` says in the error what was expected there.
+
+    Raises:
+        InputError: no file, a larger one, bytes that are not UTF-8, control characters.
+    """
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"expected {what} in {path}, it cannot be read ({error}); check the name") from error
+        if not path.is_file():
+            raise InputError(f"expected {what} in {shortened(path)}, it cannot be read (no such file); check the name")
+        with open(path, "rb") as handle:
+            data = handle.read(BYTES + 1)
+    except OSError as error:
+        raise told(error, path) from error
+    require(len(data) <= BYTES, f"{what} of at most 1 MB", f"more in {path}", "name another file")
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError(f"expected {what} in UTF-8, line {line} of {path} is not; save it as UTF-8") from error
+    if (at := _control(text)) is not None:
+        character, line = f"U+{ord(text[at]):04X}", text.count("\n", 0, at) + 1
+        raise InputError(f"expected {what}, line {line} of {path} has the control character {character}; remove it")
+    return text
+
+
+def _control(text: str) -> int | None:
+    """Where the first control character or lone surrogate stands, tabs and line ends aside."""
+    if text.isascii() and text.isprintable():
+        return None
+    kinds = ((i, c) for i, c in enumerate(text) if c not in "\t\n")
+    return next((i for i, c in kinds if unicodedata.category(c) in ("Cc", "Cs")), None)
 
 
 def read_yaml(path: Path, what: str) -> tuple[dict[str, Any], Lines]:
@@ -47,30 +82,119 @@ def parse_yaml(text: str, path: Path, first: int = 1) -> tuple[dict[str, Any], L
         first: number of the line on which the YAML begins.
 
     Raises:
-        InputError: the text is no YAML, holds something other than keys and values, or repeats a key.
+        InputError: the text is no YAML, holds something other than keys and values, repeats a key, exceeds a limit
+            (20,000 entries with all aliases written out, 20 levels), or has a key or value of another kind.
     """
+    loader, lines = None, {}
     try:
-        node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        loader = _Bounded(text, path, first)
+        node = loader.get_single_node()
+        if node is not None:
+            _expanded(node, {}, loader)
+            _check_values(node, (), loader, set())
+            _collect_lines(node, (), lines, path, first)
+        values = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         mark, context = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
-        begun = f" (begun on line {context.line + first})" if context and context.line != mark.line else ""
+        begun = f" (begun on line {context.line + first})" if context and mark and context.line != mark.line else ""
         line = f"line {mark.line + first}{begun} of " if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = (getattr(error, "problem", None) or str(error).splitlines()[0])[:200]
         raise InputError(f"cannot read the YAML on {line}{path}: {problem}; correct that line") from error
+    except InputError:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:  # such as an escape that is no character
+        line = f"line {loader.line + first} of {path}" if loader else path
+        raise InputError(f"cannot read the YAML on {line} ({str(error)[:200]}); correct that line") from error
     if values is None:
         return {}, {}
     if not isinstance(values, dict):
         raise InputError(f"expected keys and values in {path}, got {type(values).__name__}; write key: value")
-    lines: Lines = {}
-    _collect_lines(node, (), lines, path, first)
     return values, lines
+
+
+class _Bounded(yaml.SafeLoader):
+    """A loader that stops at too many entries and at too deep a nesting while it reads."""
+
+    def __init__(self, text: str, path: Path, first: int):
+        self.path, self.first, self.nodes, self.depth = path, first, 0, 0
+        super().__init__(text)
+
+    def compose_node(self, parent, index):
+        self.nodes += 1
+        self.check(self.nodes <= NODES, self.line, f"at most {NODES:,} entries", "more", "shorten it")
+        self.check(self.depth < DEPTH, self.line, f"at most {DEPTH} levels", "deeper nesting", "flatten it")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def check(self, fine: bool, line: int, expected: str, got: str, remedy: str) -> None:
+        if not fine:
+            raise InputError(f"expected {expected}, got {got} on line {line + self.first} of {self.path}; {remedy}")
+
+
+def _expanded(node: yaml.Node, known: dict[int, tuple[int, int]], loader: _Bounded) -> tuple[int, int]:
+    """Entries below a node with all aliases written out, and levels; each node is counted once."""
+    if id(node) in known:
+        size, depth = known[id(node)]
+        loader.check(size > 0, node.start_mark.line, "entries that end", "an alias inside its own anchor", "remove it")
+        return size, depth
+    known[id(node)] = (0, 0)  # it is being counted
+    inside = node.value if isinstance(node.value, list) else []
+    parts = [part for entry in inside for part in (entry if isinstance(entry, tuple) else (entry,))]
+    counts = [_expanded(part, known, loader) for part in parts]
+    size, depth = 1 + sum(n for n, _ in counts), 1 + max((d for _, d in counts), default=0)
+    line, aliases = node.start_mark.line, "with all aliases written out"
+    loader.check(size <= NODES, line, f"at most {NODES:,} entries {aliases}", "more", "shorten it")
+    loader.check(depth <= DEPTH, line, f"at most {DEPTH} levels {aliases}", "deeper nesting", "flatten it")
+    known[id(node)] = (size, depth)
+    return size, depth
+
+
+def _check_values(node: yaml.Node, place: Place, loader: _Bounded, seen: set[int]) -> None:
+    """Refuse keys other than text, and values other than text, finite numbers, true, false and null."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    line, at = node.start_mark.line, ".".join(map(str, place)) or "the file"
+    tag, plain = node.tag.removeprefix("tag:yaml.org,2002:"), "text, a number, true, false, a list or keys and values"
+    loader.check(node.tag in _TAGS, line, f"{plain} as {at}", f"something tagged {tag[:60]}", "remove the tag")
+    if isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _check_values(value, (*place, index), loader, seen)
+        return
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            text = isinstance(key, yaml.ScalarNode) and key.tag.rpartition(":")[2] in ("str", "merge")
+            shown = key.value if isinstance(key.value, str) else "a list or keys and values"
+            line, remedy = key.start_mark.line, "put the key into quotes or name it otherwise"
+            loader.check(text, line, f"text as a key in {at}", shown[:60], remedy)
+            short = 0 < len(key.value) <= KEY and _control(key.value) is None
+            wanted = f"a key of 1 to {KEY} letters without control characters in {at}"
+            loader.check(short, line, wanted, repr(key.value[:60]), remedy)
+            _check_values(value, (*place, key.value), loader, seen)
+        return
+    shown, remedy = node.value[:60], "correct it, or put it into quotes if it is text"
+    loader.check(tag != "timestamp", line, f"text or a number as {at}", f"the date {shown}", remedy)
+    if tag == "str":
+        loader.check(
+            _control(node.value) is None, line, f"text without control characters as {at}", repr(shown), remedy
+        )
+    elif tag in ("int", "float"):
+        wanted = f"a finite number below 2 to the power of 63 as {at}"
+        loader.check(len(node.value) <= 40, line, wanted, f"{shown}...", remedy)
+        try:
+            value = float(loader.construct_object(node))
+        except (ValueError, OverflowError, IndexError):
+            value = math.nan
+        loader.check(abs(value) < 2.0**63 or (tag == "float" and math.isfinite(value)), line, wanted, shown, remedy)
 
 
 def _collect_lines(node: yaml.Node, place: Place, lines: Lines, path: Path, first: int) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here, line = (*place, key.value), key.start_mark.line + first
-            if here in lines:
+            if here in lines and key.value != "<<":
                 raise InputError(f'key "{key.value}" on line {line} of {path} repeats line {lines[here]}; keep one')
             lines[here] = line
             _collect_lines(value, here, lines, path, first)
@@ -112,6 +236,8 @@ def validate(kind: type[T], values: dict[str, Any], lines: Lines, path: Path) ->
         close = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.6)
         advice = f"did you mean {close[0]}?" if close else f"the keys known there are {', '.join(known)}"
         raise InputError(f"unknown key {at}; {advice}")
+    if problem["type"] == "union_tag_not_found":
+        raise InputError(f"the key {problem['ctx']['discriminator'].strip(chr(39))} is missing in {at}; add it")
     if problem["type"] == "missing":
         raise InputError(f"the key {place[-1]} is missing in {at}; add it")
     raise InputError(f"{at}: {complaint(problem)}; correct it")

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
+from pancreas_ssl.data.cards import Limits
+from pancreas_ssl.data.image_checks import geometry_checks, passed
 from pancreas_ssl.data.reading import distinct_values, read_label
 from pancreas_ssl.errors import InputError, require
 from pancreas_ssl.evaluation.surfaces import surface_dice
@@ -162,14 +164,22 @@ def evaluate_files(
         The dictionary of `evaluate_case`, with both paths, the label values and the spacing added.
 
     Raises:
-        InputError: a file cannot be read, the shapes or affines differ, or the label file has other values only.
+        InputError: a file cannot be read, the shapes or affines differ, a spacing that no CT has, a label value of the
+            background, or the label file has other values only.
 
     Example:
         >>> evaluate_files("mask.nii.gz", "label.nii.gz", label_values=(7,))["dice"]    # doctest: +SKIP
     """
     values = tuple(int(value) for value in label_values)
+    if not values or min(values) < 1:
+        found = ", ".join(map(str, values)) or "none"
+        raise InputError(
+            f"expected label values of 1 and above (0 is the background), got {found}; name the pancreas's"
+        )
     reference = read_label(label, values=values)
     predicted = read_label(prediction, values=(1,), like=reference)
+    for volume in (reference, predicted):
+        passed(geometry_checks(volume, Limits()))
     if others := _values_beside(prediction, {0, 1}):
         remedy = "set pancreas to 1, all else to 0"
         raise InputError(f"expected a mask of 0 and 1 as prediction, {prediction} also holds {others}; {remedy}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.figures.source_sheet import source_sheet
-from pancreas_ssl.files import atomic_path
+from pancreas_ssl.files import atomic_path, claim
 
 __all__ = ["cover"]
 
@@ -36,6 +36,7 @@ def cover(patient: int = 1) -> Described:
 
 if __name__ == "__main__":
     goal = Path(sys.argv[1]) if len(sys.argv) > 1 else COVER
+    claim([goal], overwrite=True)
     with atomic_path(goal) as temporary:
         temporary.write_bytes(cover().png())
     print(f"written: {goal}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pancreas_ssl.errors import InputError, require
 from pancreas_ssl.figures.style import drawing
-from pancreas_ssl.files import atomic_path
+from pancreas_ssl.files import atomic_path, claim
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -110,9 +110,9 @@ class Described:
             ".csv": lambda path: self.table.to_csv(path, index=False),
             ".txt": lambda path: path.write_text(self.alt + "\n", encoding="utf-8"),
         }
-        paths = {}
+        paths = {suffix: Path(folder) / (self.name + suffix) for suffix in writers}
+        claim(paths.values())
         for suffix, write in writers.items():
-            paths[suffix] = Path(folder) / (self.name + suffix)
             with atomic_path(paths[suffix]) as temporary:
                 write(temporary)
         return paths

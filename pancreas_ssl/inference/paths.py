@@ -1,6 +1,12 @@
-"""Scans on disk to masks on disk: one file, one DICOM series, or a folder of them that can be interrupted."""
+"""Scans on disk to masks on disk: one file, one DICOM series, or a folder of them that can be interrupted.
 
+The manifest beside a mask says which scan, weights, settings and code made it; only a mask of the same ones is reused.
+"""
+
+import hashlib
+import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +14,16 @@ import numpy as np
 import pandas as pd
 
 from pancreas_ssl.data.dicom import has_dicom
-from pancreas_ssl.data.preflight import check_image
-from pancreas_ssl.data.reading import read_image, read_label, write_on_original
+from pancreas_ssl.data.image_checks import checked_image
+from pancreas_ssl.data.reading import write_on_original
 from pancreas_ssl.devices import describe, resolve_device
-from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.files import atomic_path, make_folder
+from pancreas_ssl.errors import InputError, RunError, show_identifiers, without_paths
+from pancreas_ssl.files import atomic_path, claim, make_folder, record_of, sha256_of
 from pancreas_ssl.inference.predict import predict_volume
 from pancreas_ssl.inference.scans import NIFTI, case_name, find_scans
-from pancreas_ssl.inference.weights import Model, load_weights
+from pancreas_ssl.inference.weights import Model, digest_of, load_weights
+from pancreas_ssl.manifest import MANIFEST
+from pancreas_ssl.versions import code_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["predict_path"]
 
 TABLE = "predictions.csv"
+ROOMS = ("data", "evaluation/components.py", "inference", "method")  # whose code makes a mask
+REASONS = {"input": "the scan has changed", "weights": "other weights", "settings": "other settings",
+           "code": "other version of the code"}  # fmt: skip
 COLUMNS = ["case", "volume_ml", "seconds", "status", "message", "mask", "weights"]
 USUAL_ML = (15.0, 250.0)  # adult pancreases; outside, the mask deserves a look
 
@@ -37,14 +48,15 @@ def predict_path(
     *,
     overlap: float = 0.5,
     progress: bool = True,
+    overwrite: bool = False,
 ) -> "pd.DataFrame":
     """Segment a scan or a folder of scans; masks are uint8 NIfTI (1 = pancreas) on each file's own grid.
 
     A folder may hold NIfTI files, DICOM series in sub-folders, and sub-folders with an `image.nii.gz`; they are
     taken in the order of their names. Each gives `<case>.nii.gz` in `out`, and `predictions.csv` there is rewritten
-    after every scan. Called again, it resumes where it stopped: a scan whose mask is there already is skipped,
-    unless the table says that other weights or settings made it. A scan that fails is recorded with its reason and
-    the others go on.
+    after every scan. Called again, it resumes where it stopped: a scan is skipped whose mask was made of the same
+    file by the same weights, settings and code; a mask of others is made again, and the message says why. A mask that
+    somebody has changed is never replaced. A scan that fails is recorded with its reason and the others go on.
 
     Args:
         ct: NIfTI file, folder of one DICOM series, or folder of these.
@@ -54,13 +66,15 @@ def predict_path(
             `<case>_uncertainty.nii.gz`.
         device, largest, overlap: as in `predict_volume`.
         progress: print the device and a line per scan.
+        overwrite: replace outputs that this tool did not write, too; never a scan.
 
     Returns:
         One row per scan: case, volume_ml, seconds, status (done, skipped, failed), message, mask, weights.
 
     Raises:
         InputError, RunError: for a single scan, whatever went wrong; for a folder, only what concerns all scans
-        (weights, device, output place). Failed scans of a folder are rows: `(table.status == "failed").any()`.
+        (weights, device, output place, foreign files there). Failed scans of a folder are rows:
+        `(table.status == "failed").any()`.
 
     Example:
         >>> predict_path("scan.nii.gz", "mask.nii.gz", uncertainty="entropy.nii.gz")    # doctest: +SKIP
@@ -74,23 +88,28 @@ def predict_path(
     scans = find_scans(ct) if many else {case_name(ct): ct}
     many = many and scans != {ct.name: ct}  # a single series in nested folders is one scan
     _check_places(ct, out, uncertainty, many)
+    places = {name: _places(name, out, uncertainty, many) for name in scans}
+    outputs = [path for pair in places.values() for path in pair if path] + [out / TABLE] * many
+    claim(outputs, overwrite=overwrite, inputs=scans.values())
     model = weights if isinstance(weights, Model) else load_weights(weights)
     label = weights if isinstance(weights, (str, Path)) else "model"
-    made_by = f"{Path(label).name} {model.metadata.get('digest', '')[:12]}".strip()
+    about = {"weights": digest_of(model), "code": code_digest(*ROOMS)}
+    about["settings"] = {"overlap": overlap, "largest": largest, "tissue_above": model.tissue_above,
+                         "spacing": list(model.spacing), "window": list(model.window),
+                         "patch": list(model.patch)}  # fmt: skip
+    made_by = f"{Path(label).name} {about['weights'][:12]}"
     made_by += f", overlap {overlap:g}, {'largest part' if largest else 'all parts'}"
     if progress:
         print(f"device: {describe(device)}", flush=True)
 
     options = {"device": device, "largest": largest, "overlap": overlap}
     if not many:
-        row = _segment(case_name(ct), ct, out, uncertainty, model, options) | {"weights": made_by}
+        row = _segment(case_name(ct), ct, out, uncertainty, model, options, about) | {"weights": made_by}
         return pd.DataFrame([row], columns=COLUMNS)
-    before, rows = _earlier(out / TABLE), []
+    before, rows = _earlier(out), []
     for number, (case, scan) in enumerate(scans.items(), 1):
-        mask = out / f"{case}.nii.gz"
-        entropy = uncertainty / f"{case}_uncertainty.nii.gz" if uncertainty else None
-        row = _skip(case, mask, entropy, made_by, before) or _try(case, scan, mask, entropy, model, options)
-        rows.append(row | {"weights": made_by})
+        row = _try(case, scan, *places[case], model, options, about)
+        rows.append(row | {"weights": made_by if row["mask"] else ""})
         todo = [before[name] for name in list(scans)[number:] if name in before]
         _write_table(out / TABLE, rows + todo)
         if progress:
@@ -103,9 +122,8 @@ def _check_places(ct: Path, out: Path, uncertainty: Path | None, many: bool) -> 
     for place in (out, uncertainty):
         if place is None:
             continue
-        if place.resolve() == ct.resolve():
-            raise InputError(f"expected another place for the output than the scan {ct}; name a new one")
         if many:
+            claim([place / TABLE], inputs=[ct / TABLE])  # so not among the scans
             make_folder(place)
             continue
         if not place.name.lower().endswith(NIFTI):
@@ -113,29 +131,69 @@ def _check_places(ct: Path, out: Path, uncertainty: Path | None, many: bool) -> 
         if place.is_dir():
             raise InputError(f"expected a file name for the output, {place} is a folder; name a file in it")
         make_folder(place.parent)
-    if not many and uncertainty is not None and uncertainty.resolve() == out.resolve():
+    if not many and uncertainty is not None and os.path.abspath(uncertainty) == os.path.abspath(out):
         raise InputError(f"expected two files for mask and uncertainty, both are {out}; name another for one")
 
 
+def _places(case: str, out: Path, uncertainty: Path | None, many: bool) -> tuple[Path, Path | None]:
+    """Where the mask and the uncertainty map of a scan go."""
+    if not many:
+        return out, uncertainty
+    return out / f"{case}.nii.gz", uncertainty / f"{case}_uncertainty.nii.gz" if uncertainty else None
+
+
 def _segment(
-    case: str, scan: Path, mask: Path, entropy: Path | None, model: Model, options: dict[str, Any]
+    case: str, scan: Path, mask: Path, entropy: Path | None, model: Model, options: dict[str, Any], about: dict
 ) -> dict[str, Any]:
-    """One scan from file to files. The mask comes last: where it is, all is there."""
+    """One scan from file to files, unless all is there. The mask comes last: where it is, all is there."""
     start = time.perf_counter()
-    volume = read_image(scan)
-    check_image(volume)
+    about = about | {"input": scan_digest(scan)}
+    known = [record_of(path) for path in (mask, entropy) if path is not None]
+    why = _difference(about, known)
+    if why is None:
+        ml, seconds, warnings = (known[0].get(name) for name in ("volume_ml", "seconds", "warnings"))
+        return _row(case, ml, seconds, "skipped", _message(*warnings or (), _remark(ml)), mask)
+    volume, warnings = checked_image(scan)
     prediction = predict_volume(model, volume, **options)
     if entropy is not None:
         # Steps of 2^-12 bits are far below what the map means, and a third of the size when compressed.
-        write_on_original(entropy, np.rint(prediction.entropy * 4096) / np.float32(4096), volume)
+        write_on_original(entropy, np.rint(prediction.entropy * 4096) / np.float32(4096), volume, about)
+    row = _row(case, prediction.volume_ml, time.perf_counter() - start, "done", "", mask)
     try:
-        write_on_original(mask, prediction.mask, volume)
+        facts = {"volume_ml": row["volume_ml"], "seconds": row["seconds"], "warnings": warnings}
+        write_on_original(mask, prediction.mask, volume, about | facts)
     except BaseException:
-        if entropy is not None:
-            entropy.unlink(missing_ok=True)
+        if entropy is not None and record_of(entropy) is not None:
+            entropy.unlink()
         raise
-    ml = prediction.volume_ml
-    return _row(case, ml, time.perf_counter() - start, "done", _remark(ml), mask)
+    return row | {"message": _message(why, *warnings, _remark(prediction.volume_ml))}
+
+
+def _message(*parts: str) -> str:
+    """What the table says about a scan; folders stay out of it (`errors.without_paths`)."""
+    return without_paths("; ".join(filter(None, parts)))
+
+
+def _difference(about: Mapping[str, Any], known: list[Mapping[str, Any] | None]) -> str | None:
+    """Why outputs of these records cannot be reused: "" where there is none yet; None: they can."""
+    for record in known:
+        if record is None or "input" not in record:
+            return ""
+        for name, reason in REASONS.items():
+            if record.get(name) != about[name]:
+                return f"redone: {reason}"
+    return None if "volume_ml" in known[0] else ""
+
+
+def scan_digest(scan: Path) -> str:
+    """sha256 of a file; of a folder of slices, over the names and contents of its files, by name."""
+    if not scan.is_dir():
+        return sha256_of(scan)
+    digest = hashlib.sha256()
+    for path in sorted(scan.rglob("*")):
+        if path.is_file() and path.name != MANIFEST:
+            digest.update(f"{path.relative_to(scan).as_posix()}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _remark(ml: float) -> str:
@@ -154,30 +212,9 @@ def _try(case: str, scan: Path, *others) -> dict[str, Any]:
     except (InputError, RunError) as error:
         message = str(error)
     except Exception as error:
-        message = f"{type(error).__name__}: {error}"
-    return _row(case, None, time.perf_counter() - start, "failed", " ".join(message.split()), others[0])
-
-
-def _skip(case: str, mask: Path, entropy: Path | None, made_by: str, before: dict) -> dict[str, Any] | None:
-    """The row of a scan that was done earlier, in the same way; None if it is to be done now."""
-    if not mask.is_file() or (entropy is not None and not entropy.is_file()):
-        return None
-    earlier = before.get(case)
-    if earlier is not None:
-        if earlier["weights"] != made_by or earlier["status"] == "failed":
-            return None
-        return earlier | {"status": "skipped", "message": _remark(earlier["volume_ml"])}
-    ml = _volume_of(mask)
-    return None if ml is None else _row(case, ml, 0.0, "skipped", _remark(ml), mask)
-
-
-def _volume_of(mask: Path) -> float | None:
-    """mL of a mask on disk; None where it cannot be read, so that it is predicted again."""
-    try:
-        volume = read_label(mask)
-    except InputError:
-        return None
-    return int(np.count_nonzero(volume.array)) * volume.voxel_ml
+        message = type(error).__name__ + (f": {error}" if show_identifiers() else ", see --show-identifiers")
+    row = _row(case, None, time.perf_counter() - start, "failed", _message(" ".join(message.split())), others[0])
+    return row | {"mask": ""}  # one that lies there is not of this scan, these weights, this code
 
 
 def _row(case: str, ml: float | None, seconds: float, status: str, message: str, mask: Path) -> dict[str, Any]:
@@ -186,8 +223,9 @@ def _row(case: str, ml: float | None, seconds: float, status: str, message: str,
     return {"case": case, **numbers, "status": status, "message": message, "mask": mask.name}
 
 
-def _earlier(table: Path) -> dict[str, dict[str, Any]]:
-    """Rows of an earlier run by case; none where there is no table or it is not one of ours."""
+def _earlier(out: Path) -> dict[str, dict[str, Any]]:
+    """Rows of an earlier run by case, of those whose mask the named weights have made; none without a table of ours."""
+    table = out / TABLE
     if not table.is_file():
         return {}
     try:
@@ -197,7 +235,9 @@ def _earlier(table: Path) -> dict[str, dict[str, Any]]:
         return {}
     if list(frame.columns) != COLUMNS:
         return {}
-    return {row["case"]: row for row in frame.to_dict("records")}
+    rows = [row | {"mask": str(row["mask"])} for row in frame.to_dict("records")]
+    made = {row["mask"]: (record_of(out / row["mask"]) or {}).get("weights", "\0")[:12] for row in rows if row["mask"]}
+    return {row["case"]: row for row in rows if made.get(row["mask"], "") in row["weights"]}
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:

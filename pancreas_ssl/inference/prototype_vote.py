@@ -45,11 +45,14 @@ def trained_contrast(model: Model) -> GlobalContrast:
             "expected weights that were trained with contrast, these have no projection; use load_weights('contrast')"
         )
     recipe = model.metadata.get("recipe", {})
-    outputs, inputs = state["projection.second.weight"].shape[0], state["projection.first.weight"].shape[1]
-    kind, temperature = recipe.get("contrast", "guided"), float(recipe.get("temperature", 0.1))
-    contrast = GlobalContrast(kind, inputs, outputs, temperature=temperature)
-    missing, unknown = contrast.load_state_dict(state, strict=False)
-    lost = [name for name in missing if "queue" not in name]
+    try:
+        outputs, inputs = state["projection.second.weight"].shape[0], state["projection.first.weight"].shape[1]
+        kind, temperature = recipe.get("contrast", "guided"), float(recipe.get("temperature", 0.1))
+        contrast = GlobalContrast(kind, inputs, outputs, temperature=temperature)
+        missing, unknown = contrast.load_state_dict(state, strict=False)
+        lost = [name for name in missing if "queue" not in name]
+    except (KeyError, IndexError, RuntimeError):
+        lost, unknown = ["a tensor with a missing name or another shape"], []
     if lost or unknown:
         raise InputError(
             f"expected a projection and prototypes, {', '.join([*lost, *unknown])} does not fit; use weights of this "

@@ -62,7 +62,8 @@ def predict_prepared(
         Probabilities that sum to 1 over C, float32, in main memory.
 
     Raises:
-        InputError: not one 3D image, an overlap out of range. RunError: not enough memory.
+        InputError: not one 3D image, an overlap out of range, weights that give no finite probabilities.
+        RunError: not enough memory.
 
     Example:
         >>> probabilities = predict_prepared(model, prepared.image)    # doctest: +SKIP
@@ -93,6 +94,9 @@ def predict_prepared(
             network, lambda x: network(x).float().softmax(1), background, inside.flip(axes), model.window_size, **how
         )
         total += seen.flip(axes)[0]
+    if not torch.isfinite(total).all():
+        which = f"weights {model.name}" if model.name else "weights of this model"
+        raise InputError(f"expected finite probabilities, the {which} give NaN; train or download them again")
     probabilities = np.zeros((classes, *image.shape[1:]), np.float32)
     probabilities[0] = 1.0
     probabilities[(slice(None), *box)] = total.float().div_(len(views)).numpy()

@@ -7,26 +7,28 @@ run code.
 
 import hashlib
 import json
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from pancreas_ssl import __version__
 from pancreas_ssl.devices import resolve_device
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import InputError, complaint
 from pancreas_ssl.files import atomic_path
+from pancreas_ssl.inference.weights_header import Header
 from pancreas_ssl.method.network import SegmentationNetwork
 
-__all__ = ["Model", "known_weights", "load_weights", "save_weights"]
+__all__ = ["Model", "digest_of", "known_weights", "load_weights", "save_weights"]
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 HEADER = "pancreas_ssl"
 PART = "/"  # between the name of a part and the name of its tensor
 NEEDED = ("spacing", "window", "patch")
+BYTES = 1_000_000  # of the longest header that is read
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Model:
     spacing in mm (X, Y, Z); window in HU, shown as [-1, 1]; patch in voxels, the size of a sliding window; metadata
     as the file of weights has it (recipe, digest, version ...; empty for a network straight from training). parts are
     weights that were trained beside the network, such as `contrast`: state dicts of `method.contrast.GlobalContrast`.
+    name is how messages call it.
     """
 
     network: nn.Module
@@ -44,6 +47,7 @@ class Model:
     patch: tuple[int, int, int] = (64, 64, 64)
     metadata: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    name: str = ""
 
     def __post_init__(self):
         self.spacing = _three(self.spacing, float, "spacing")
@@ -67,6 +71,14 @@ def _three(value: Any, kind: type, name: str) -> tuple:
     if len(values) != 3 or min(values) <= 0:
         raise InputError(f"expected one or three positive numbers as {name}, got {value}; correct the model's {name}")
     return values
+
+
+def digest_of(model: Model) -> str:
+    """The digest of a model's weights: its file's, or that of the tensors of a network that comes from no file."""
+    if known := model.metadata.get("digest"):
+        return str(known)
+    parts = {f"{part}{PART}{name}": tensor for part, state in model.parts.items() for name, tensor in state.items()}
+    return _digest({name: tensor.detach().cpu() for name, tensor in (model.network.state_dict() | parts).items()})
 
 
 def known_weights() -> list[str]:
@@ -148,26 +160,60 @@ def load_weights(name_or_path: str | Path = "baseline", device: str | torch.devi
     """
     device = resolve_device(device)
     path = _find(name_or_path)
-    header, tensors = _read(path)
-    name = header.get("architecture", {}).get("name")
-    if name != SegmentationNetwork.__name__:
-        raise _other_architecture(path, f"belong to {name or 'an unnamed network'}")
-    if any(key not in header for key in NEEDED):
-        raise _unusable(path, f"lacks one of {', '.join(NEEDED)} in its header")
-    if _digest(tensors) != header.get("digest"):
+    values, tensors = _read(path)
+    header = _checked(path, values)
+    if _digest(tensors) != header.digest:
         raise _unusable(path, "has tensors that do not match its digest (it was damaged or edited)")
+    own, parts = {}, {}
+    for name, tensor in tensors.items():
+        part, mark, inside = name.partition(PART)
+        if tensor.is_floating_point():
+            try:
+                tensor = tensor.float()
+            except RuntimeError as error:  # a type that this torch stores and cannot convert
+                raise _unusable(path, f"has a type of numbers in {name[:80]} that cannot be read") from error
+            if not torch.isfinite(tensor).all():
+                raise _unusable(path, f"has NaN or infinite values in {name[:80]}")
+        elif not mark and not name.endswith("num_batches_tracked"):
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise _unusable(
+                path, f"has weights of type {kind} in {name[:80]} where the network has floating-point ones"
+            )
+        (parts.setdefault(part, {}) if mark else own)[inside if mark else name] = tensor
+    config = header.architecture.config.model_dump()
     try:
-        network = SegmentationNetwork(**header["architecture"]["config"])
-        network.load_state_dict({name: tensor for name, tensor in tensors.items() if PART not in name})
+        widths = [8, *config["channels"]]
+        asked = sum(
+            27 * out * (into + out) for into, out in zip(widths[:-1], widths[1:], strict=True)
+        )  # of the encoder
+        if asked > sum(tensor.numel() for tensor in own.values()):  # before the memory for it is taken
+            raise ValueError("a larger network than the file has weights for")
+        network = SegmentationNetwork(**config)
+        network.load_state_dict(own)
     except (TypeError, ValueError, RuntimeError) as error:
         raise _other_architecture(path, "do not fit the network that their header describes") from error
     network = network.float().to(device).eval()
-    parts: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if PART in name:
-            part, _, inside = name.partition(PART)
-            parts.setdefault(part, {})[inside] = tensor.float() if tensor.is_floating_point() else tensor
-    return Model(network, header["spacing"], header["window"], header["patch"], header, parts)
+    return Model(network, values["spacing"], values["window"], values["patch"], values, parts, str(name_or_path))
+
+
+def _checked(path: Path, values: dict[str, Any]) -> Header:
+    """The header's facts, or one sentence about the first that is missing or does not fit."""
+    try:
+        return Header.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+    place = [part for part in map(str, problem["loc"]) if part.replace("_", "").isalnum()]  # no types
+    if place == ["architecture", "name"]:
+        name = problem["input"] if isinstance(problem["input"], str) else "an unnamed network"
+        raise _other_architecture(path, f"belong to {name[:80]}")
+    at = ".".join(place)
+    if place[:1] == ["architecture"] and "config" in place:
+        raise _other_architecture(
+            path, f"do not fit the network that their header describes ({at}: {complaint(problem)})"
+        )
+    if problem["type"] == "missing":
+        raise _unusable(path, f"lacks {at} in its header")
+    raise _unusable(path, f"has a header that does not fit ({at + ': ' if at else ''}{complaint(problem)})")
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -181,13 +227,19 @@ def _find(name_or_path: str | Path) -> Path:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
+        with open(path, "rb") as handle:
+            size = int.from_bytes(handle.read(8), "little")
+        if size > BYTES and size < path.stat().st_size:
+            raise _unusable(path, f"has a header of {size / 1e6:.0f} MB where 1 MB is the limit")
         with safe_open(path, framework="pt") as handle:
             header = json.loads((handle.metadata() or {}).get(HEADER, "null"))
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, struct.error) as error:
+    except InputError:
+        raise
+    except Exception as error:  # of the library, of the disk, of JSON; a type that torch has not
         raise _unusable(path, "is no whole safetensors file (cut short, damaged or another format)") from error
     if not isinstance(header, dict):
         raise _other_architecture(path, "were not written by pancreas-ssl")

@@ -26,11 +26,13 @@ def _number(value: Any) -> Any:
 
 
 Number = BeforeValidator(_number)
-Positive = Annotated[float, Number, Field(gt=0)]
-Weight = Annotated[float, Number, Field(ge=0)]
+Real = Annotated[float, Number, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+Positive = Annotated[float, Number, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Weight = Annotated[float, Number, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Share = Annotated[float, Number, Field(ge=0, le=1)]
-Count = Annotated[int, Number, Field(ge=1)]
-Whole = Annotated[int, Number, Field(ge=0)]
+Count = Annotated[int, Number, Field(ge=1, le=10**9)]
+Whole = Annotated[int, Number, Field(ge=0, le=10**9)]
+VOXELS = 2**24  # of the largest patch
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,18 @@ class Recipe:
 
     # --- What the network sees
     spacing: Positive = 3.0  # mm, isotropic: the grid that volumes are resampled to
-    window: tuple[float, float] = (-150.0, 250.0)  # HU mapped to [-1, 1], values outside are clipped
+    window: tuple[Real, Real] = (-150.0, 250.0)  # HU mapped to [-1, 1], values outside are clipped
     patch: tuple[int, int, int] = (64, 64, 48)  # voxels; multiples of the network's stride
     batch: Count = 2  # patches per step and process
 
     # --- The network
-    channels: tuple[int, ...] = (16, 32, 64, 96)  # widths at stride 2, 4, 8, 16
-    n_classes: Annotated[int, Number, Field(ge=2)] = 2  # background and pancreas
+    channels: tuple[Annotated[int, Number, Field(ge=1, le=4096)], ...] = (
+        16,
+        32,
+        64,
+        96,
+    )  # widths at stride 2, 4, 8, 16
+    n_classes: Annotated[int, Number, Field(ge=2, le=256)] = 2  # background and pancreas
     dropout: Share = 0.0  # share of channels dropped while training
 
     # --- How it learns
@@ -90,7 +97,7 @@ class Recipe:
     nonsense_weight: Weight = 0.0  # a control: an auxiliary head predicts noise that is unrelated to the image
 
     # --- When it predicts
-    tissue_above: Annotated[float, Number] = -1000.0  # HU; darker voxels are never marked (fat). No training sees it
+    tissue_above: Real = -1000.0  # HU; darker voxels are never marked (fat). No training sees it
 
     # --- The two self-supervised modules: after a while of segmentation alone, they are faded in
     contrast_weight: Weight = 0.0  # weight w_c of the global-feature contrast
@@ -110,13 +117,17 @@ class Recipe:
     tau: Share = 0.5  # uncertainty from which a voxel belongs to the rim
 
     # --- Bookkeeping that the weights depend on
-    seed: Whole = 0  # initial weights and every draw
+    seed: Annotated[int, Number, Field(ge=0, lt=2**32)] = 0  # initial weights and every draw
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # 'fp32', 'bf16', or what a short probe finds faster
     evaluate_every: Whole = 0  # steps between looks at held-out cases; 0 = at the end only
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Recipe":
+        if not 2 <= len(self.channels) <= 8:
+            raise ValueError("channels needs two to eight levels")
         stride = 2 ** len(self.channels)
+        if math.prod(self.patch) > VOXELS:
+            raise ValueError(f"patch needs at most {VOXELS:,} voxels")
         if not all(size > 0 and size % stride == 0 for size in self.patch):
             raise ValueError(f"patch needs sizes that are multiples of {stride} (2 to the number of levels)")
         for name in ("window", "box", "coverage"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pancreas_ssl.errors import require
-from pancreas_ssl.files import atomic_path
+from pancreas_ssl.files import atomic_path, claim
 from pancreas_ssl.phantom.anatomy import Anatomy, Grid, make_anatomy
 from pancreas_ssl.phantom.profiles import RANDOM, SOURCES, find_source, random_source
 from pancreas_ssl.phantom.scanner import Scan, scan
@@ -54,24 +54,26 @@ def make_case(
     return scan(anatomy, source, scan_seed), anatomy
 
 
-def write_case(source: str | Source, patient: int, folder: str | Path) -> dict[str, Path]:
+def write_case(source: str | Source, patient: int, folder: str | Path, *, overwrite: bool = False) -> dict[str, Path]:
     """Write a case as NIfTI: image.nii.gz (int16 HU), label.nii.gz (uint8, 1 = pancreas), organs.nii.gz (uint8).
 
     Affine RAS, scanner coordinates in both forms. The same call gives the same voxels. Returns the paths by name.
+    `overwrite` replaces files of these names that this tool did not write, too.
 
     Raises:
-        InputError: unknown source, or the folder is a file. RunError: the disk is full.
+        InputError: unknown source, a folder that is a file, or foreign files. RunError: the disk is full.
     """
     import nibabel as nib
 
-    result, paths = make_case(source, patient)[0], {}
+    paths = {name: Path(folder) / f"{name}.nii.gz" for name in ("image", "label", "organs")}
+    claim(paths.values(), overwrite=overwrite)
+    result = make_case(source, patient)[0]
     for name, array in (("image", result.image), ("label", result.label), ("organs", result.organ)):
         image = nib.Nifti1Image(array, result.affine, dtype=array.dtype)
         image.header.set_xyzt_units("mm")
         image.header["descrip"] = f"{PHANTOM_VERSION} {result.source} {patient}"
         image.set_sform(result.affine, code="scanner")
         image.set_qform(result.affine, code="scanner")
-        paths[name] = Path(folder) / f"{name}.nii.gz"
         with atomic_path(paths[name]) as temporary:
             nib.save(image, temporary)
     return paths

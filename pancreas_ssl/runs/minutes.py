@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pancreas_ssl.devices import plan, processor_name, seconds_of_pass
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.files import write_text
+from pancreas_ssl.files import claim, write_text
 from pancreas_ssl.runs.notebook_profiles import CLASS, find_notebooks
 
 __all__ = ["expected_seconds", "keep_tour", "known_tours", "reference_seconds", "sentence"]
@@ -99,6 +99,7 @@ def keep_tour(report: str | Path, notebooks: str | Path | None = None) -> Path:
         "notebooks": spent,
     }
     tours = known_tours() | {precision: entry}
+    claim([FILE, *paths], overwrite=True)
     command = "pancreas-ssl tour --out RUN && python -m pancreas_ssl.runs.minutes RUN/report.json"
     write_text(FILE, json.dumps({"command": command, "tours": tours}, indent=1) + "\n")
     for path in paths:

@@ -5,8 +5,7 @@ kept in it (a volume viewer would add megabytes); figures are PNGs.
 """
 
 import contextlib
-import os
-import tempfile
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ from typing import Any
 
 import nbformat
 
-from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.files import make_folder
+from pancreas_ssl.errors import InputError, RunError, require, show_identifiers, without_paths
+from pancreas_ssl.files import atomic_path, claim, make_folder, workspace
 from pancreas_ssl.runs.kernel import KERNEL, kernel_environment, kernel_manager
 from pancreas_ssl.runs.notebook_profiles import CLASS, profile_parameters
 from pancreas_ssl.runs.parameters import Parameter, check_parameters, declared_parameters
@@ -24,6 +23,7 @@ from pancreas_ssl.runs.peak_memory import PeakMemory
 
 __all__ = ["CellStarted", "NotebookRun", "notebook_parameters", "read_notebook", "run_notebook"]
 
+BYTES = 64_000_000  # of a notebook, outputs included
 CellStarted = Callable[[int, int, str], None]
 """Called when a code cell starts: its place among the code cells (from 1), their number, the heading above it."""
 
@@ -62,16 +62,58 @@ class NotebookRun:
 
 
 def read_notebook(path: str | Path):
-    """Read a notebook as nbformat version 4, or an `InputError`."""
+    """Read a notebook of up to 64 MB as nbformat version 4.
+
+    Raises:
+        InputError: no such file, no notebook, or one whose cells lack a type, a source, metadata or tags as Jupyter
+            writes them.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no notebook {path}; check the path")
+    size = path.stat().st_size
+    require(size <= BYTES, "a notebook of at most 64 MB", f"{size / 1e6:.0f} MB in {path}", "clear its outputs")
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
+        json.dumps(notebook, ensure_ascii=False).encode()
+        problem = _fault(notebook)
     except Exception as error:  # nbformat raises JSON, validation and attribute errors of its own
         raise InputError(
-            f"expected a Jupyter notebook, {path} cannot be read as one ({type(error).__name__})"
+            f"expected a Jupyter notebook, {path} cannot be read as one ({type(error).__name__}); open it in Jupyter "
+            f"and save it again"
         ) from error
+    require(not problem, "a Jupyter notebook", f"{problem} in {path}", "open it in Jupyter and save it again")
+    return notebook
+
+
+def _fault(notebook) -> str:
+    """What is wrong with the parts of a notebook that a run needs, or ""."""
+    if not isinstance(notebook.get("cells"), list) or not isinstance(notebook.get("metadata"), dict):
+        return "no list of cells or no metadata"
+    if not _shallow(notebook):
+        return "something nested too deeply"
+    for name in ("kernelspec", "language_info", "papermill"):
+        if not isinstance(notebook["metadata"].get(name, {}), dict):
+            return f"{name} that is no dictionary"
+    for number, cell in enumerate(notebook["cells"], 1):
+        if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
+            return f"cell {number} of an unknown type"
+        if not isinstance(cell.get("source"), str):
+            return f"cell {number} without source"
+        metadata = cell.get("metadata")
+        tags = metadata.get("tags", []) if isinstance(metadata, dict) else None
+        if isinstance(metadata, dict) and not isinstance(metadata.get("papermill", {}), dict):
+            return f"cell {number} with papermill that is no dictionary"
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            return f"cell {number} without metadata, or with tags that are no list of text,"
+        if cell["cell_type"] == "code" and not isinstance(cell.get("outputs"), list):
+            return f"cell {number} without outputs"
+    return ""
+
+
+def _shallow(value: Any, depth: int = 0) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth < 50 and all(_shallow(part, depth + 1) for part in parts)
 
 
 def notebook_parameters(
@@ -95,6 +137,7 @@ def run_notebook(
     *,
     progress: CellStarted | None = None,
     environment: Mapping[str, str] | None = None,
+    overwrite: bool = False,
 ) -> NotebookRun:
     """Execute a notebook with these parameters; the executed copy and its figures go to `out`.
 
@@ -108,9 +151,11 @@ def run_notebook(
         profile: 'class' (the notebook's defaults) or one of profiles.yml beside the notebook.
         progress: called as each code cell starts.
         environment: more environment variables for the kernel.
+        overwrite: replace a file of that name that this tool did not write, too; never the notebook itself.
 
     Raises:
-        InputError: no notebook, an unknown parameter or profile, a value of another type. No kernel was started.
+        InputError: no notebook, an unknown parameter or profile, a value of another type, a foreign file where the
+            executed copy goes. No kernel was started.
         RunError: the output folder cannot be written.
 
     Example:
@@ -118,15 +163,15 @@ def run_notebook(
     """
     path = Path(path).resolve()
     declared, values = notebook_parameters(path, profile, parameters)
-    out = make_folder(Path(out).resolve())
+    out = Path(out).resolve()
+    claim([out / path.name], overwrite=overwrite, inputs=[path])
     figures = make_folder(out / "figures" / path.stem)
 
     counter = _CellCounter(read_notebook(path), progress)
     begin, executed = time.perf_counter(), out / path.name
     status, message = "ok", ""
-    unfinished = tempfile.TemporaryDirectory(prefix=f".running-{path.stem}-", dir=out, ignore_cleanup_errors=True)
-    with PeakMemory() as memory, unfinished as holder:
-        temporary = Path(holder) / path.name
+    with PeakMemory() as memory, workspace(out) as holder:
+        temporary = holder / path.name
         try:
             manager = kernel_manager(kernel_environment(figures, environment), path.parent, memory.watch)
             _execute(path, temporary, values, manager, counter)
@@ -177,8 +222,9 @@ def _keep(temporary: Path, executed: Path) -> bool:
     except Exception:  # not there, or not whole
         return False
     notebook.metadata.papermill["output_path"] = str(executed)
-    nbformat.write(notebook, temporary)
-    os.replace(temporary, executed)
+    notebook.metadata.papermill = without_paths(notebook.metadata.papermill)
+    with atomic_path(executed) as whole:
+        nbformat.write(notebook, whole)
     return True
 
 
@@ -223,11 +269,14 @@ def first_line(source: str, width: int = 70) -> str:
 
 
 def _failure(name: str, error: Exception, counter: _CellCounter) -> str:
-    """A failure of papermill, of the kernel or of a cell in one sentence."""
+    """A failure of papermill, of the kernel or of a cell in one sentence; of errors that are not this package's own the
+    text, which may name a patient, stays in the executed notebook."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     if isinstance(error, PapermillExecutionError):
+        if not show_identifiers() and error.ename not in (InputError.__name__, RunError.__name__):
+            return f"{name} stopped {counter.place()} with {error.ename} (--show-identifiers shows its text)"
         text = " ".join(str(error.evalue).split())
         text = text if len(text) <= 400 else text[:397] + "..."
         return f"{name} stopped {counter.place()} with {error.ename}: {text or 'no message'}"

@@ -1,5 +1,6 @@
 """The run report: report.json for machines, report.md in short, report.html for readers, from the same facts."""
 
+import html
 import json
 import math
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pancreas_ssl.errors import without_paths
 from pancreas_ssl.files import make_folder, write_text
 from pancreas_ssl.progress import duration
 from pancreas_ssl.runs.formatting import megabytes, readable
@@ -14,7 +16,10 @@ from pancreas_ssl.runs.notebook import NotebookRun
 from pancreas_ssl.runs.outputs import notebook_facts, relative
 from pancreas_ssl.runs.page import page
 
-__all__ = ["build_report", "notebook_entry", "write_report"]
+__all__ = ["REPORTS", "build_report", "notebook_entry", "write_report"]
+
+
+REPORTS = ("report.json", "report.md", "report.html")
 
 
 def notebook_entry(run: NotebookRun, folder: str | Path, data_digest: str | None = None) -> dict[str, Any]:
@@ -76,8 +81,11 @@ def build_report(
 
 
 def write_report(report: dict[str, Any], folder: str | Path) -> Path:
-    """Write report.json, report.md and report.html into `folder`; returns the path of report.html."""
-    folder = make_folder(folder)
+    """Write report.json, report.md and report.html into `folder`; returns the path of report.html.
+
+    Absolute paths are cut to their last names, unless identifiers are to be shown (`errors.show_identifiers`).
+    """
+    folder, report = make_folder(folder), without_paths(report)
     texts = {
         "report.json": json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n",
         "report.md": summary(report),
@@ -89,7 +97,8 @@ def write_report(report: dict[str, Any], folder: str | Path) -> Path:
 
 
 def summary(report: dict[str, Any]) -> str:
-    """The report in short, as Markdown."""
+    """The report in short, as Markdown; HTML in titles, messages and results is shown, not interpreted."""
+    report = _escaped(report)
     lines = [
         f"# {report['title']}: {report['status']}",
         "",
@@ -114,6 +123,15 @@ def summary(report: dict[str, Any]) -> str:
             lines += [entry["message"] + ".", ""]
         lines += [f"- {name}: {readable(value)}" for name, value in entry["results"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _escaped(value: Any) -> Any:
+    """Texts without HTML's signs, line breaks and the bars of a table."""
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return " ".join(html.escape(value, quote=False).replace("|", "&#124;").split()) if isinstance(value, str) else value
 
 
 def _finite(value: Any) -> Any:

@@ -12,15 +12,15 @@ from datetime import datetime
 from pathlib import Path
 
 from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.files import make_folder
+from pancreas_ssl.files import claim, make_folder
 from pancreas_ssl.progress import Progress, duration
 from pancreas_ssl.runs.machine import data_digest, run_environment
 from pancreas_ssl.runs.notebook import NotebookRun, notebook_parameters, run_notebook
 from pancreas_ssl.runs.notebook_profiles import CLASS, find_notebooks
-from pancreas_ssl.runs.run_report import build_report, notebook_entry, write_report
+from pancreas_ssl.runs.run_report import REPORTS, build_report, notebook_entry, write_report
 from pancreas_ssl.signals import handling, interrupt
 
-__all__ = ["Tour", "fetch_real_ct", "new_run_folder", "run_and_report", "tour"]
+__all__ = ["Tour", "claim_run", "fetch_real_ct", "new_run_folder", "run_and_report", "tour"]
 
 REAL_CT = "lidc_idri_0001"
 
@@ -41,6 +41,7 @@ def tour(
     *,
     say: Callable[[str], None] = print,
     fetch: bool = True,
+    overwrite: bool = False,
 ) -> Tour:
     """Run all notebooks of a folder in order of their names and report.
 
@@ -50,17 +51,24 @@ def tour(
         notebooks: folder of the notebooks; by default the course's.
         say: called with each line for the reader.
         fetch: fetch the real CT before. When that fails, a sentence says so, also in the report.
+        overwrite: replace files of the run's names that this tool did not write, too; never a notebook.
 
     Raises:
         InputError: no notebooks, an unknown profile, or a profile that sets what a notebook does not declare;
-            all of them are checked before the first kernel starts.
+            all of them are checked before the first kernel starts. Foreign files where its outputs go.
     """
     paths = find_notebooks(notebooks)
     for path in paths:
         notebook_parameters(path, profile)
     folder = new_run_folder("tour", out)
+    claim_run(paths, folder, overwrite)
     notes = fetch_real_ct(say) if fetch else []
     return run_and_report(paths, profile, folder, title="Run report: the tour", notes=notes, say=say)
+
+
+def claim_run(paths: Sequence[Path], folder: Path, overwrite: bool = False) -> None:
+    """Make sure that a run of these notebooks may write into `folder`, before any work (`files.claim`)."""
+    claim([folder / name for name in (*(path.name for path in paths), *REPORTS)], overwrite=overwrite, inputs=paths)
 
 
 def run_and_report(
@@ -74,6 +82,7 @@ def run_and_report(
     say: Callable[[str], None] = print,
 ) -> Tour:
     """Run these notebooks one after the other into `folder`; the report is rewritten after each."""
+    claim_run(paths, folder)
     started, entries, notes = datetime.now().astimezone(), [], list(notes)
     about = {"title": title, "profile": profile, "started": started, "environment": run_environment()}
     say(f"{len(paths)} notebook{'s' * (len(paths) > 1)}, profile {profile}, device {about['environment']['device']}")

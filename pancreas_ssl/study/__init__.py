@@ -6,10 +6,10 @@ reads the tables of a study that comes with the package, `verdicts` says what it
 mechanism, never a clinical one.
 """
 
+from pancreas_ssl.data.roles import check_role, open_cases
 from pancreas_ssl.study.config import Study, load_study
 from pancreas_ssl.study.measurements import patient_metrics
 from pancreas_ssl.study.power import smallest_difference
-from pancreas_ssl.study.roles import check_role, open_cases
 from pancreas_ssl.study.run import run_study
 from pancreas_ssl.study.shipped import ShippedStudy, shipped_measured, shipped_study
 from pancreas_ssl.study.verdicts import differs_in, verdicts

@@ -28,14 +28,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, create_model, field_validator
+from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
-from pancreas_ssl.data.cards import Strict
+from pancreas_ssl.data.card_fields import Strict
+from pancreas_ssl.data.roles import full_name
 from pancreas_ssl.data.yaml_errors import Place, empty_is_no_keys, read_yaml, validate, where
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.evaluation.summary import METRICS
 from pancreas_ssl.method.recipe import Recipe
-from pancreas_ssl.study.roles import full_name
 
 __all__ = ["Comparison", "Power", "Study", "load_study"]
 
@@ -49,12 +49,18 @@ ArmFields = create_model(
 _one_or_more = Field(min_length=1)
 
 
+_Text = Annotated[str, Field(min_length=1, max_length=200)]
+_Sd = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+TRAININGS = 10_000
+BYTES = 120  # of an arm's folder: file systems take 255 for a name, and seeds and suffixes follow
+
+
 class Comparison(Strict):
     """`arm` minus `against`, on `sources` (all that both arms are measured on if left out), in `metric`; the difference
     reaches its target if it is at least `target`, and above 0. (hd95 and msd shrink with quality: name their arms the
     other way round.)"""
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=60)
     arm: str
     against: str
     sources: list[str] | None = Field(default=None, min_length=1)
@@ -66,23 +72,23 @@ class Power(Strict):
     """Standard deviations of a paired difference in Dice, assumed for the power: between patients, between seeds,
     and what is left of one seed on one patient. The defaults are an assumption, not a measurement."""
 
-    patient_sd: float = Field(0.03, ge=0)
-    seed_sd: float = Field(0.01, ge=0)
-    residual_sd: float = Field(0.02, ge=0)
+    patient_sd: _Sd = 0.03
+    seed_sd: _Sd = 0.01
+    residual_sd: _Sd = 0.02
 
 
 class Study(Strict):
     """The file's content; see the module for each key."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$")
-    train: str
+    name: str = Field(pattern=r"^[A-Za-z0-9_. -]+$", max_length=60)
+    train: _Text
     recipe: Annotated[RecipeFields, empty_is_no_keys] = RecipeFields()
     arms: dict[str, Annotated[ArmFields, empty_is_no_keys]] = _one_or_more
-    seeds: list[Annotated[int, Field(ge=0)]] = _one_or_more
-    measure: list[str] = _one_or_more
-    patients: int | None = Field(None, ge=1)
-    comparisons: list[Comparison] = []
-    replicates: int = Field(10_000, ge=100)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = _one_or_more
+    measure: list[_Text] = Field(min_length=1, max_length=100)
+    patients: int | None = Field(None, ge=1, le=1_000_000)
+    comparisons: list[Comparison] = Field([], max_length=1000)
+    replicates: int = Field(10_000, ge=100, le=1_000_000)
     power: Power = Power()
 
     @field_validator("seeds", "measure")
@@ -99,9 +105,21 @@ class Study(Strict):
         for name in arms:
             if not name.strip() or set(name) - set("_/+-. ") - set(filter(str.isalnum, name)):
                 raise ValueError(f"an arm's name holds letters, digits, spaces and _ / + - . only, not {name!r}")
+            if len(name) > 60 or len(name.encode()) > BYTES or name[0] in ".-/ ":
+                raise ValueError(
+                    f"an arm's name has at most 60 letters (120 bytes), the first no sign, unlike {name[:60]!r}"
+                )
             if folders.setdefault(folder_of(name), name) != name:
                 raise ValueError(f"the arms {folders[folder_of(name)]} and {name} would share a folder, rename one")
         return arms
+
+    @model_validator(mode="after")
+    def _feasible(self) -> "Study":
+        if len(self.arms) * len(self.seeds) > TRAININGS:
+            raise ValueError(
+                f"at most {TRAININGS:,} trainings, arms times seeds, not {len(self.arms)} x {len(self.seeds)}"
+            )
+        return self
 
     def recipe_of(self, arm: str) -> dict[str, Any]:
         """The fields of Recipe that the file sets for an arm: those of all arms, and its own over them."""
@@ -162,7 +180,10 @@ def load_study(path: str | Path) -> Study:
         try:
             Recipe.from_dict(study.recipe_of(arm))
         except InputError as error:
-            check(False, ("arms", arm), str(error))
+            problem = error.__cause__.errors()[0] if isinstance(error.__cause__, ValidationError) else {"loc": ()}
+            own = study.arms[arm].model_fields_set
+            at = ("arms", arm) if not problem["loc"] or problem["loc"][0] in own else ("recipe",)
+            check(False, (*at, *problem["loc"]), str(error))
         oracle = study.arms[arm].oracle
         expected = f"expected a source listed under measure, got {oracle}; add it there or correct it"
         check(oracle is None or oracle in study.measure, ("arms", arm, "oracle"), expected)

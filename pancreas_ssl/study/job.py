@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from pancreas_ssl.data.preprocessing import prepare_case, prepare_cases
+from pancreas_ssl.data.roles import open_cases
 from pancreas_ssl.errors import RunError
-from pancreas_ssl.files import make_folder, write_text
+from pancreas_ssl.files import claim, make_folder, open_to_append, record_of, write_text
 from pancreas_ssl.inference import load_weights, predict_prepared, save_weights
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study.measurements import patient_metrics
 from pancreas_ssl.study.plan import Job, at_most
-from pancreas_ssl.study.roles import open_cases
 from pancreas_ssl.study.rows import append_row, repair_rows
 from pancreas_ssl.study.tables import write_table
 from pancreas_ssl.training.fit import fit
 
-__all__ = ["Stopped", "is_done", "run_job"]
+__all__ = ["FILES", "Stopped", "is_done", "run_job"]
+
+FILES = ("training.json", "history.csv", "weights.safetensors", "rows.jsonl", "log.txt", "done.json")
 
 
 class Stopped(Exception):
@@ -61,13 +63,15 @@ def run_job(
         return json.loads((folder / "done.json").read_text())
     if stopping():
         raise Stopped
+    claim([folder / name for name in FILES], overwrite=None)
     if not (folder / "weights.safetensors").exists():
         _train(job, folder, device, stopping, checkpoint_seconds)
     _measure(job, folder, device, stopping)
     done = json.loads((folder / "training.json").read_text())
     done |= {"rows": len(repair_rows(folder / "rows.jsonl")), "finished": _now()}
     write_text(folder / "done.json", json.dumps(done) + "\n")
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    if record_of(folder / "checkpoint.pt") is not None:
+        (folder / "checkpoint.pt").unlink()
     _log(folder, "done")
     return done
 
@@ -147,5 +151,5 @@ def _now() -> str:
 
 def _log(folder: Path, what: str) -> None:
     """One line with time and process: what was done when; nothing is done twice."""
-    with open(folder / "log.txt", "a", encoding="utf-8") as handle:
+    with open_to_append(folder / "log.txt") as handle:
         handle.write(f"{_now()} {os.getpid()} {what}\n")

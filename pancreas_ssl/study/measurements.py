@@ -1,7 +1,8 @@
 """Measure trained networks patient by patient: shipped ones or your own, on any source with labels.
 
 In the folder: `rows.jsonl` with a line per patient as it is known, and in the end `rows.csv`, `summary.csv` and
-`measured.json`, which names the command. An interrupted measurement resumes where it was.
+`measured.json`, which names the command. An interrupted measurement resumes where it was: a row is kept as long as the
+weights, the files of the patient and the code that measures are those that made it.
 """
 
 import json
@@ -15,23 +16,27 @@ import pandas as pd
 from jaxtyping import Float32
 
 from pancreas_ssl import __version__
-from pancreas_ssl.data.access import parse_source
+from pancreas_ssl.data.access import data_digest, parse_source
 from pancreas_ssl.data.cards import load_card
+from pancreas_ssl.data.image_checks import refuse_twins
 from pancreas_ssl.data.preprocessing import Prepared, prepare_case
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.data.roles import REVEALS, check_role, full_name, log_reveal, open_cases, role_of
+from pancreas_ssl.errors import InputError, without_paths
 from pancreas_ssl.evaluation import dice_coefficient, evaluate_case, largest_component
 from pancreas_ssl.evaluation.calibration import band_ece
-from pancreas_ssl.files import make_folder, write_text
+from pancreas_ssl.files import claim, write_text
 from pancreas_ssl.inference import Model, is_tissue, load_weights, predict_prepared
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.inference.tissue import TISSUE_ABOVE
+from pancreas_ssl.inference.weights import digest_of
 from pancreas_ssl.method.segmentation import PANCREAS
-from pancreas_ssl.study.roles import check_role, full_name, log_reveal, open_cases, role_of
 from pancreas_ssl.study.rows import append_row, repair_rows
 from pancreas_ssl.study.tables import summary_table, write_table
-from pancreas_ssl.versions import installed_versions
+from pancreas_ssl.versions import code_digest, installed_versions
 
 __all__ = ["measure", "patient_metrics"]
+
+ROOMS = ("data", "evaluation", "inference", "method", "study/measurements.py")  # whose code makes a row
 
 
 def patient_metrics(
@@ -62,6 +67,7 @@ def measure(
     reveal: bool = False,
     device: str = "auto",
     command: str | None = None,
+    overwrite: bool = False,
 ) -> pd.DataFrame:
     """A row of metrics for each of these networks on each patient; see the module for the files.
 
@@ -77,9 +83,11 @@ def measure(
         votes: False asks every network without its prototypes.
         reveal: open sources of role test; it is logged in the folder.
         command: put into `measured.json`; composed of the arguments unless given.
+        overwrite: replace tables that this tool did not write, too; never rows or inputs.
 
     Raises:
-        InputError: no weights or source, unknown ones, a role that forbids it, a case without a label.
+        InputError: no weights or source, unknown ones, a role that forbids it, a case without a label, a scan that
+            `data check` calls an error, the same scan in two cases, foreign files.
 
     Example:
         >>> measure({"baseline": "baseline"}, ["phantom/V"], "runs/measured", most=2)    # doctest: +SKIP
@@ -90,29 +98,39 @@ def measure(
         check_role(source, "measure", reveal=reveal)
     models = {name: _voting(which, votes) for name, which in weights.items()}
     command = command or _command(weights, sources, out, root, most, votes, reveal)
-    out = make_folder(out)
+    out, read = Path(out), [*weights.values(), *(parse_source(source)[0] for source in sources)]
+    read = [file for file in map(Path, read) if file.is_file()]
+    claim([out / "rows.jsonl", out / REVEALS], overwrite=None, inputs=read)
+    claim([out / name for name in ("rows.csv", "summary.csv", "measured.json")], overwrite=overwrite, inputs=read)
     if opened := [full_name(source) for source in sources if role_of(source) == "test"]:
         digests = " ".join(str(model.metadata.get("digest", ""))[:16] for model, _ in models.values())
         log_reveal(out, digests, opened, command)
     path = out / "rows.jsonl"
-    there = {_key(row) for row in repair_rows(path)}
+    there = {_key(row): row for row in repair_rows(path)}
+    how, first = {"reveal": reveal, "most": most}, next(iter(models.values()))[0]
+    listed = [case for source in sources for case in open_cases(source, "measure", **how, root=_root_of(source, root))]
+    refuse_twins({"measure": (_prepared(first, case) for case in dict.fromkeys(listed))})
+    code, asked = code_digest(*ROOMS), []
     for source in sources:
         for case in open_cases(source, "measure", reveal=reveal, most=most, root=_root_of(source, root)):
+            claim([path], overwrite=None, inputs=[file for file in (case.image, case.label) if file])
+            data = data_digest([case])
             for name, (model, about) in models.items():
-                row = about | {"arm": name, "source": case.source, "case": case.id}
+                row = about | {"arm": name, "source": case.source, "case": case.id, "data": data, "code": code}
                 if _key(row) not in there:
-                    append_row(path, row | _measured(model, case, device))
-    wanted = {full_name(source) for source in sources}
-    asked = {(name, about["prototype_weight"]) for name, (_, about) in models.items()}
-    found = [row for row in repair_rows(path) if _key(row)[:2] in asked and row["source"] in wanted]
-    rows = pd.DataFrame(sorted(found, key=lambda row: list(models).index(row["arm"])))
+                    there[_key(row)] = row | _measured(model, case, device)
+                    append_row(path, there[_key(row)])
+                asked.append(there[_key(row)])
+    rows = pd.DataFrame(sorted(asked, key=lambda row: list(models).index(row["arm"])))
     _write(rows, out, {name: str(which) for name, which in weights.items()}, command)
     return rows
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, float, str, str]:
-    """What identifies a row; a network with another prototype weight counts as another network."""
-    return row["arm"], row.get("prototype_weight", 0.0), row["source"], row["case"]
+def _key(row: Mapping[str, Any]) -> tuple:
+    """What identifies a row; a network with another prototype weight counts as another network, and so do other
+    weights under its name, other files of the patient and other code."""
+    names = ("arm", "prototype_weight", "source", "case", "weights", "data", "code")
+    return tuple(row.get(name) for name in names)
 
 
 def _root_of(source: str, root: str | Path | None) -> str | Path | None:
@@ -121,23 +139,28 @@ def _root_of(source: str, root: str | Path | None) -> str | Path | None:
 
 
 def _voting(which: str | Path, votes: bool = True) -> tuple[Model, dict[str, Any]]:
-    """The model as a study would use it, its seed and the weight of its prototypes' vote (0 without votes)."""
+    """The model as a study would use it, its seed, its prototypes' weight (0 without votes) and its digest."""
     model = load_weights(which)
     recipe = model.metadata.get("recipe", {})
     weight = float(recipe.get("prototype_weight", 0.0)) if votes else 0.0
-    return with_prototypes(model, weight), {"seed": recipe.get("seed", 0), "prototype_weight": weight}
+    about = {"seed": recipe.get("seed", 0), "prototype_weight": weight, "weights": digest_of(model)[:16]}
+    return with_prototypes(model, weight), about
+
+
+def _prepared(model: Model, case) -> Prepared:
+    even = len(set(model.spacing)) == 1  # one number then: the cache keeps what a study prepared under it
+    prepared = prepare_case(case, spacing=model.spacing[0] if even else model.spacing, window=model.window)
+    if prepared.label is None:
+        raise InputError(
+            f"expected a label for case {case.id} of {case.source}, it has none; leave it out of the card's split"
+        )
+    return prepared
 
 
 def _measured(model: Model, case, device: str) -> dict[str, Any]:
     """The metrics of one patient; `dice_all`, the Dice of all voxels, before the largest component was chosen; and
     `dice_lean`, the Dice without fat (`inference.tissue`, -30 HU) whatever the weights say."""
-    even = len(set(model.spacing)) == 1  # one number then: the cache keeps what a study prepared under it
-    spacing = model.spacing[0] if even else model.spacing
-    prepared = prepare_case(case, spacing=spacing, window=model.window)
-    if prepared.label is None:
-        raise InputError(
-            f"expected a label for case {case.id} of {case.source}, it has none; leave it out of the card's split"
-        )
+    prepared = _prepared(model, case)
     probabilities = predict_prepared(model, prepared.image, device=device)
     marked, label = probabilities.argmax(axis=0) == PANCREAS, prepared.label[0] == PANCREAS
     masks = {
@@ -163,4 +186,5 @@ def _write(rows: pd.DataFrame, out: Path, weights: dict[str, str], command: str)
     write_table(rows, out / "rows.csv")
     write_table(summary_table(rows), out / "summary.csv")
     facts = {"command": command, "weights": weights, "version": __version__, "versions": installed_versions()}
+    facts = without_paths(facts)
     write_text(out / "measured.json", json.dumps(facts, indent=1) + "\n")

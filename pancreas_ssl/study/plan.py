@@ -7,23 +7,27 @@ in the same folder must agree with it; further arms, seeds and comparisons may b
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pancreas_ssl.data.generate import generator_version
+from pancreas_ssl.data.image_checks import twins
 from pancreas_ssl.data.preprocessing import prepare_case
+from pancreas_ssl.data.roles import full_name, open_cases, role_of
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import write_text
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study.config import Study, folder_of
-from pancreas_ssl.study.roles import full_name, open_cases, role_of
+from pancreas_ssl.training.checkpoint import TRAINS
 from pancreas_ssl.training.fit import cases_digest
+from pancreas_ssl.versions import code_digest
 
-__all__ = ["Job", "Plan", "agree", "agree_data", "at_most", "job_folder", "jobs_of", "make_plan", "read_plan",
-           "revealed", "write_plan"]  # fmt: skip
+__all__ = ["Job", "Plan", "agree", "agree_data", "at_most", "job_folder", "jobs_of", "make_plan",
+           "read_plan", "revealed", "write_plan"]  # fmt: skip
 
 PLAN = "plan.json"
+CODE = {"trains": TRAINS, "measures": ("evaluation", "inference", "method", "study/job.py", "study/measurements.py")}
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Plan:
     precision: dict[str, str]  # of each arm: 'fp32' or 'bf16'
     phantom: str  # version of the phantom's generator
     data: dict[str, str]  # what was prepared -> digest of its voxels
+    code: dict[str, str] = field(default_factory=dict)  # what trains and what measures -> digest of its source
 
 
 def revealed(study: Study) -> list[str]:
@@ -63,11 +68,12 @@ def make_plan(study: Study, precision: dict[str, str], reveal: bool) -> Plan:
     """Open every case that the study will open (generating what is not on disk) and keep the digests.
 
     Raises:
-        InputError: a source whose role forbids its use, a split that is missing, a patient on two sides.
+        InputError: a source whose role forbids its use, a split that is missing, a patient or a scan on two sides.
     """
     recipes = {arm: Recipe.from_dict(study.recipe_of(arm)) for arm in study.arms}
     data: dict[str, str] = {}
     patients: dict[tuple[str, str], str] = {}
+    seen: dict[str, tuple[str, str, str]] = {}
     for arm, recipe in recipes.items():
         oracle, labelled = study.arms[arm].oracle, study.arms[arm].labelled
         opened = [(oracle, "oracle")] if oracle else [(study.train, "train"), (study.train, "select")]
@@ -92,9 +98,13 @@ def make_plan(study: Study, precision: dict[str, str], reveal: bool) -> Plan:
                         f"expected patients on one side only, {case.patient} of {source} trains and is measured; "
                         f"correct the splits of the card"
                     )
-            data[key] = _digest(found, recipe, labelled=use != "unlabelled")
+            data[key] = _digest(found, recipe, side, seen, labelled=use != "unlabelled")
     whole = {arm: {k: v for k, v in recipe.to_dict().items() if k != "seed"} for arm, recipe in recipes.items()}
-    return Plan(study.plain(), whole, precision, generator_version(), data)
+    return Plan(study.plain(), whole, precision, generator_version(), data, _code())
+
+
+def _code() -> dict[str, str]:
+    return {what: code_digest(*rooms) for what, rooms in CODE.items()}
 
 
 def at_most(use: str, labelled: int | None, patients: int | None = None) -> int | None:
@@ -102,13 +112,15 @@ def at_most(use: str, labelled: int | None, patients: int | None = None) -> int 
     return {"train": labelled, "oracle": labelled, "measure": patients}.get(use)
 
 
-def _digest(found, recipe: Recipe, labelled: bool) -> str:
+def _digest(found, recipe: Recipe, side: str, seen: dict, labelled: bool) -> str:
     """sha256 over prepared cases, one in memory at a time."""
     digest = hashlib.sha256()
     for case in found:
         prepared = prepare_case(case, spacing=recipe.spacing, window=recipe.window)
         if labelled and prepared.label is None:
             raise InputError(f"expected a label for case {case.id}, it has none; leave it out of the splits")
+        if sentence := twins(case, side, prepared.voxels, seen):
+            raise InputError(sentence)
         digest.update(cases_digest([prepared]).encode())
     return digest.hexdigest()
 
@@ -159,10 +171,10 @@ def write_plan(out: Path, plan: Plan) -> None:
 
 
 def agree(before: Plan, config: dict[str, Any], out: Path) -> None:
-    """Refuse a configuration that changes what the folder already holds.
+    """Refuse a configuration that changes what the folder already holds, and code that trains or measures otherwise.
 
     Raises:
-        InputError: a value differs, or an arm, seed or comparison is missing; the sentence names it.
+        InputError: a value or the code differs, or an arm, seed or comparison is missing; the sentence names it.
     """
     changes = []
     for key in {**before.config, **config}:
@@ -182,6 +194,23 @@ def agree(before: Plan, config: dict[str, Any], out: Path) -> None:
         raise InputError(
             f"expected the study that {out} was begun with, got changes ({'; '.join(changes)}); take them back or name "
             f"another folder (only further arms, seeds and comparisons may be added)"
+        )
+    _agree_code(before, out)
+
+
+def _agree_code(before: Plan, out: Path) -> None:
+    """Refuse to mix results of other code in: what is in the folder was trained and measured by the code of now.
+
+    Raises:
+        InputError: what has changed, or the folder does not say which code made it.
+    """
+    if "shipped" in before.code:  # tables that came with the package, unpacked on purpose
+        return
+    changed = [what for what, digest in _code().items() if before.code.get(what) != digest]
+    if changed:
+        raise InputError(
+            f"expected the code that the study in {out} was begun with, this version of pancreas-ssl "
+            f"{' and '.join(changed)} otherwise; install that version again or name another folder"
         )
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pancreas_ssl.data.roles import full_name
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.evaluation.statistics import OVERALL
 from pancreas_ssl.study.config import Comparison, Power, Study
-from pancreas_ssl.study.roles import full_name
 
 __all__ = ["power_lines", "smallest_difference"]
 

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pancreas_ssl.errors import RunError
+from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.files import claim, open_to_append
 
 __all__ = ["append_row", "read_rows", "repair_rows"]
 
@@ -14,10 +15,10 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
     """Write one whole line and flush it to disk.
 
     Raises:
-        RunError: the disk is full.
+        RunError: the disk is full. InputError: a file of that name is there which this tool did not write.
     """
     try:
-        with open(path, "a", encoding="utf-8") as handle:
+        with open_to_append(path) as handle:
             handle.write(json.dumps(row, allow_nan=False) + "\n")
             handle.flush()
             os.fsync(handle.fileno())
@@ -38,9 +39,17 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def repair_rows(path: Path) -> list[dict[str, Any]]:
-    """`read_rows`, and cut a torn last line off the file, so that the next row starts on a line of its own."""
+    """`read_rows`, and cut a torn last line off the file, so that the next row starts on a line of its own.
+
+    Raises:
+        InputError: a file that this tool did not write, or another line than the last cannot be read.
+    """
     rows, length = _whole(path)
     if path.exists() and path.stat().st_size > length:
+        claim([path], overwrite=None)
+        if b"\n" in path.read_bytes()[length:-1]:
+            raise InputError(f"expected a row of JSON in each line of {path}, line {len(rows) + 1} is none; mend or "
+                             f"remove the file")  # fmt: skip
         os.truncate(path, length)
     return rows
 

@@ -2,28 +2,32 @@
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pancreas_ssl import __version__, devices
-from pancreas_ssl.errors import RunError, require
-from pancreas_ssl.files import make_folder, write_text
+from pancreas_ssl.data.roles import REVEALS, check_role, full_name, log_reveal, open_cases
+from pancreas_ssl.errors import RunError, require, without_paths
+from pancreas_ssl.files import claim, make_folder, write_text
 from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.study import plan as plans
 from pancreas_ssl.study.config import Study, load_study
-from pancreas_ssl.study.job import Stopped, is_done
+from pancreas_ssl.study.job import FILES, Stopped, is_done
 from pancreas_ssl.study.job_progress import JobProgress
 from pancreas_ssl.study.pictures import pictures
 from pancreas_ssl.study.plan import Job, Plan, agree, agree_data, jobs_of, make_plan, read_plan, revealed, write_plan
 from pancreas_ssl.study.power import power_lines
-from pancreas_ssl.study.roles import check_role, full_name, log_reveal, open_cases
 from pancreas_ssl.study.study_report import report
 from pancreas_ssl.study.tables import comparisons_table, curves_table, rows_table, summary_table, write_table
 from pancreas_ssl.study.workers import run_jobs
 from pancreas_ssl.versions import installed_versions
 
 __all__ = ["run_study"]
+
+TABLES = ("rows", "summary", "comparisons", "curves")
 
 
 def run_study(
@@ -37,6 +41,7 @@ def run_study(
     commit: str | None = None,
     say: Callable[[str], None] = lambda line: print(line, flush=True),
     checkpoint_seconds: float = 30.0,
+    overwrite: bool = False,
 ) -> dict[str, Path]:
     """Run a study, or resume the one in `out`; finished jobs and rows are kept as they are.
 
@@ -49,12 +54,13 @@ def run_study(
         command, commit: put into `study.json`.
         say: called with each line for the user.
         checkpoint_seconds: how much of a training a kill can cost.
+        overwrite: replace tables and reports that this tool did not write, too; never what a cell has made.
 
     Returns:
         The written files by name: rows, summary, comparisons, curves, study, report.
 
     Raises:
-        InputError: the file, a role, or a folder that holds another study.
+        InputError: the file, a role, a folder that holds another study or one of other code, or foreign files there.
         RunError: interrupted (everything is kept), or a training failed.
 
     A script that calls this needs `if __name__ == "__main__":` around the call, as the jobs run in processes.
@@ -66,8 +72,16 @@ def run_study(
     study = load_study(config)
     for source, use in _uses(study):
         check_role(source, use, reveal=reveal)
-    out = make_folder(out)
-    command = command or f"pancreas-ssl study --config {config} --out {out}" + " --reveal" * reveal
+    out = Path(out)
+    cells = [out / plans.job_folder(arm, seed) / name for arm in study.arms for seed in study.seeds for name in FILES]
+    claim([*cells, out / plans.PLAN, out / REVEALS], overwrite=None, inputs=[config])
+    claim([out / name for name in (*(f"{table}.csv" for table in TABLES), "study.json", "report.md")],
+          overwrite=overwrite, inputs=[config])  # fmt: skip
+    make_folder(out)
+    command = (
+        command
+        or f"pancreas-ssl study --config {config} --out {out}" + " --reveal" * reveal + " --overwrite" * overwrite
+    )
     with _alone(out):
         before = read_plan(out)
         if before is not None:
@@ -88,6 +102,7 @@ def run_study(
         jobs = jobs_of(study, plan, reveal)
         _run(jobs, out, device, workers, say, checkpoint_seconds)
         facts = _facts(study, plan, jobs, out) | {"power": power, "command": command, "commit": commit}
+        facts = without_paths(facts)
         return _write(study, jobs, out, facts, start)
 
 
@@ -105,7 +120,7 @@ def _alone(out: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with open(out / ".lock", "w") as handle:
+    with open(os.open(out / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "rb") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

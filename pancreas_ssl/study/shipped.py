@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.files import atomic_path, make_folder
+from pancreas_ssl.files import atomic_path, claim, make_folder, open_to_append, write_text
 from pancreas_ssl.study.config import Study
 from pancreas_ssl.study.plan import Plan, job_folder, read_plan, write_plan
 from pancreas_ssl.study.tables import write_table
@@ -66,6 +66,7 @@ def _keep(out: Path, name: str, files: Sequence[str], what: str) -> Path:
     if missing:
         raise InputError(f"expected a {what} in {out}, {missing[0]} is not there; let it finish first")
     folder = make_folder(_folder(name))
+    claim([folder / file for file in files], overwrite=True)
     for file in files:
         with atomic_path(folder / file) as temporary:
             shutil.copyfile(out / file, temporary)
@@ -147,9 +148,10 @@ def unpack_study(name: str, out: str | Path) -> Path:
             folder = make_folder(jobs / Path(job_folder(arm, seed)).name)
             records = rows.astype(object).where(rows.notna(), None).to_dict("records")
             lines = "".join(json.dumps(row) + "\n" for row in records)
-            (folder / "rows.jsonl").write_text(lines, encoding="utf-8")
+            with open_to_append(folder / "rows.jsonl") as handle:
+                handle.write(lines)
             curves = shipped.curves.query("arm == @arm and seed == @seed").drop(columns=["arm", "seed"])
-            curves.to_csv(folder / "history.csv", index=False)
+            write_table(curves, folder / "history.csv")
             done = {
                 "arm": arm,
                 "seed": int(seed),
@@ -159,7 +161,9 @@ def unpack_study(name: str, out: str | Path) -> Path:
                 **{key: facts[key] for key in ("peak_memory", "device", "precision")},
                 "finished": f"shipped: {shipped.command}",
             }
-            (folder / "done.json").write_text(json.dumps(done) + "\n", encoding="utf-8")
+            write_text(folder / "done.json", json.dumps(done) + "\n")
     known = dict.fromkeys(facts["recipes"], facts["precision"])
-    write_plan(out, Plan(shipped.config.plain(), facts["recipes"], known, facts["phantom"], facts["data"]))
+    write_plan(
+        out, Plan(shipped.config.plain(), facts["recipes"], known, facts["phantom"], facts["data"], {"shipped": name})
+    )
     return out

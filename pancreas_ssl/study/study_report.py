@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from pancreas_ssl.data.roles import REVEALS, full_name, role_of
 from pancreas_ssl.evaluation.metrics import EMPTY_DISTANCE_MM
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.study.config import Study
-from pancreas_ssl.study.roles import REVEALS, full_name, role_of
 from pancreas_ssl.study.verdicts import differs_in, verdicts
 
 __all__ = ["markdown_table", "report"]

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from pancreas_ssl.data.roles import full_name
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.evaluation.statistics import OVERALL, holm, paired_bootstrap
 from pancreas_ssl.evaluation.summary import summarise
 from pancreas_ssl.files import atomic_path
 from pancreas_ssl.study.config import Study
 from pancreas_ssl.study.plan import Job
-from pancreas_ssl.study.roles import full_name
 from pancreas_ssl.study.rows import read_rows
 
 __all__ = ["comparisons_table", "curves_table", "rows_table", "summary_table", "write_table"]

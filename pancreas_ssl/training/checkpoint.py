@@ -7,17 +7,20 @@ the step are all there is to keep.
 """
 
 import pickle
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.files import atomic_path
+from pancreas_ssl.files import atomic_path, claim
 from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.versions import code_digest
 
-__all__ = ["Checkpoint", "checkpoint_file", "load_checkpoint", "remove_leftovers", "save_checkpoint"]
+__all__ = ["Checkpoint", "checkpoint_file", "load_checkpoint", "save_checkpoint"]
+
+
+TRAINS = ("augmentation", "method", "training")  # the rooms whose code decides what a training becomes
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Checkpoint:
     losses: list = field(default_factory=list)  # of the steps since the last row of the history
     seconds: float = 0.0  # spent so far, all sittings together
     guides: list = field(default_factory=list)  # the teacher's last answers, where modules need them
+    code: str = ""  # digest of the code that trains
 
 
 def checkpoint_file(folder: str | Path) -> Path:
@@ -51,7 +55,7 @@ def save_checkpoint(folder: str | Path, checkpoint: Checkpoint) -> Path:
     """
     path = checkpoint_file(folder)
     state = {name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__}
-    with atomic_path(path) as temporary:
+    with atomic_path(path, state=True) as temporary:
         torch.save(state, temporary)
     return path
 
@@ -60,11 +64,11 @@ def load_checkpoint(folder: str | Path, recipe: Recipe, cases: str) -> Checkpoin
     """The state in `folder`, or None when there is none.
 
     Args:
-        recipe, cases: what is to be trained; a state of another recipe or of other cases is refused. A field that a
-            state of an earlier version does not know has its default there.
+        recipe, cases: what is to be trained; a state of another recipe, of other cases or of other code is refused.
+            A field that a state of an earlier version does not know has its default there.
 
     Raises:
-        InputError: the state belongs to another recipe or other cases, or cannot be read.
+        InputError: the state belongs to another recipe, other cases or other code, or cannot be read.
     """
     path = checkpoint_file(folder)
     if not path.exists():
@@ -90,10 +94,10 @@ def load_checkpoint(folder: str | Path, recipe: Recipe, cases: str) -> Checkpoin
             f"expected the training cases that {folder} was started with, got others; "
             f"use the same cases or another folder"
         )
+    if state.code != code_digest(*TRAINS):
+        raise InputError(
+            f"expected the code that the training in {folder} was begun with, this version of pancreas-ssl trains "
+            f"otherwise; install that version again or use another folder"
+        )
+    claim([path], overwrite=None)
     return state
-
-
-def remove_leftovers(folder: str | Path) -> None:
-    """Clear away what a killed process had begun to write."""
-    for leftover in Path(folder).glob(".partial-*"):
-        shutil.rmtree(leftover, ignore_errors=True)

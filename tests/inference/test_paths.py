@@ -7,10 +7,14 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.files import PARTIAL
 from pancreas_ssl.inference import paths, predict_path
 from pancreas_ssl.inference.scans import find_scans
+from pancreas_ssl.inference.weights import digest_of
+from pancreas_ssl.manifest import MANIFEST
 
 from .helpers import write_scan
 
@@ -19,7 +23,7 @@ SPI = np.array([[0, 0, -1.5, 40], [0, -1.5, 0, -30], [2.5, 0, 0, 7], [0, 0, 0, 1
 
 
 def leftovers(folder):
-    return [p.name for p in folder.rglob("*") if p.name.startswith((".partial", "tmp"))]
+    return [p.name for p in folder.rglob("*") if p.name.startswith((PARTIAL, "tmp"))]
 
 
 @pytest.mark.parametrize("affine", [LAS, SPI])
@@ -75,7 +79,7 @@ def test_folder_with_failures_goes_on_and_can_be_resumed(tmp_path, threshold, ca
     assert "broken.nii.gz" in table["message"][2]
     stored = pd.read_csv(out / "predictions.csv")
     assert stored["status"].tolist() == table["status"].tolist()
-    assert sorted(p.name for p in out.iterdir()) == sorted(
+    assert sorted(p.name for p in out.iterdir() if p.name != MANIFEST) == sorted(
         ["predictions.csv"] + [f"{c}{s}.nii.gz" for c in "abc" for s in ("", "_uncertainty")]
     )
     assert "device: cpu" in capsys.readouterr().out
@@ -123,7 +127,7 @@ def test_a_failed_retry_does_not_pass_an_older_mask_off_as_its_own(tmp_path, thr
     with monkeypatch.context() as patch:
         patch.setattr(paths, "predict_volume", broken)
         table = predict_path(ct, out, threshold, device="cpu", largest=False, progress=False)
-        assert table["status"].tolist() == ["failed"] and table["message"][0] == "ValueError: numbers ran away"
+        assert table["status"].tolist() == ["failed"] and table["message"][0] == "ValueError, see --show-identifiers"
     assert predict_path(ct, out, threshold, device="cpu", largest=False, progress=False)["status"][0] == "done"
 
 
@@ -136,6 +140,99 @@ def test_other_settings_make_the_masks_again(tmp_path, threshold):
     assert table["status"].tolist() == ["done"]
     table = predict_path(ct, out, threshold, out / "maps", device="cpu", largest=False, progress=False)
     assert table["status"].tolist() == ["done"] and (out / "maps" / "a_uncertainty.nii.gz").is_file()
+
+
+@pytest.fixture
+def made(tmp_path, threshold):
+    """Makes the masks of the scans `a` and `b`; called again with changes, gives status and message of `a`."""
+    (tmp_path / "ct").mkdir()
+    for name in "ab":
+        write_scan(tmp_path / "ct" / f"{name}.nii.gz")
+
+    def predict(model=threshold, **changes):
+        table = predict_path(tmp_path / "ct", tmp_path / "out", model, device="cpu", progress=False, **changes)
+        return table.loc[0, "status"], table.loc[0, "message"]
+
+    assert predict() == ("done", "") and predict() == ("skipped", "")
+    return predict
+
+
+def test_a_mask_is_redone_when_the_scan_has_changed(made, tmp_path):
+    before = (tmp_path / "out/b.nii.gz").stat().st_mtime_ns
+    write_scan(tmp_path / "ct/a.nii.gz", LAS, island=False)
+    assert made() == ("done", "redone: the scan has changed") and made() == ("skipped", "")
+    assert np.allclose(nibabel.load(tmp_path / "out/a.nii.gz").affine, LAS)
+    assert (tmp_path / "out/b.nii.gz").stat().st_mtime_ns == before
+
+
+def test_a_mask_is_redone_for_other_weights_settings_and_code(made, tmp_path, threshold, monkeypatch):
+    assert made(largest=False) == ("done", "redone: other settings")
+    assert made(largest=False, overlap=0.25) == ("done", "redone: other settings")
+    assert made() == ("done", "redone: other settings")
+    with torch.no_grad():
+        threshold.network.sharpness.fill_(5.0)  # no file of weights: the tensors count
+    assert made() == ("done", "redone: other weights")
+    credited = pd.read_csv(tmp_path / "out/predictions.csv")["weights"]
+    assert credited.str.startswith(f"model {digest_of(threshold)[:12]}, overlap 0.5").all()
+    monkeypatch.setattr(paths, "code_digest", lambda *rooms: "0" * 16)
+    assert made() == ("done", "redone: other version of the code") and made() == ("skipped", "")
+
+
+def test_a_corrected_mask_is_never_replaced_unless_asked_for(made, tmp_path):
+    mask = write_scan(tmp_path / "out/a.nii.gz")
+    mine = mask.read_bytes()
+    for changes in ({}, {"largest": False}):
+        with pytest.raises(InputError, match="a.nii.gz was changed since pancreas-ssl wrote it"):
+            made(**changes)
+        assert mask.read_bytes() == mine
+    assert made(overwrite=True) == ("done", "") and mask.read_bytes() != mine
+    assert made() == ("skipped", "")
+
+
+def test_a_map_is_reused_only_with_its_mask(made, tmp_path):
+    maps = tmp_path / "maps"
+    assert made(uncertainty=maps) == ("done", "")  # none yet
+    assert made(uncertainty=maps) == ("skipped", "")
+    made(largest=False)  # masks of other settings, and maps of the old ones
+    assert made(largest=False, uncertainty=maps) == ("done", "redone: other settings")
+    write_scan(maps / "b_uncertainty.nii.gz")
+    with pytest.raises(InputError, match="b_uncertainty.nii.gz was changed"):
+        made(uncertainty=maps)
+
+
+def test_a_scan_that_fails_is_credited_to_nobody(made, tmp_path):
+    (tmp_path / "ct/a.nii.gz").write_bytes(b"no image")
+    assert made()[0] == "failed"
+    row = pd.read_csv(tmp_path / "out/predictions.csv", keep_default_na=False).loc[0]
+    assert (row["mask"], row["weights"]) == ("", "") and (tmp_path / "out/a.nii.gz").is_file()
+
+
+def test_a_single_scan_is_resumed_by_the_same_rules(tmp_path, threshold):
+    ct, mask = write_scan(tmp_path / "ct.nii.gz"), tmp_path / "mask.nii.gz"
+
+    def row(**changes):
+        return predict_path(ct, mask, threshold, device="cpu", progress=False, **changes).loc[0]
+
+    first = row()
+    again = row()
+    assert (first["status"], again["status"]) == ("done", "skipped") and first["volume_ml"] == again["volume_ml"]
+    assert row(largest=False)["message"] == "redone: other settings"
+    write_scan(ct, SPI)
+    assert row(largest=False)["message"] == "redone: the scan has changed"
+    write_scan(mask)
+    with pytest.raises(InputError, match="changed since"):
+        row()
+
+
+def test_the_digest_of_slices_sees_names_and_contents(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(name.encode())
+    digests = [paths.scan_digest(tmp_path)]
+    (tmp_path / "b").rename(tmp_path / "c")
+    digests.append(paths.scan_digest(tmp_path))
+    (tmp_path / "c").write_bytes(b"c")
+    digests.append(paths.scan_digest(tmp_path))
+    assert len(set(digests)) == 3 and digests[-1] == paths.scan_digest(tmp_path)
 
 
 def test_outputs_that_cannot_be(tmp_path, threshold):
@@ -206,7 +303,7 @@ def test_full_disk_leaves_nothing(tmp_path, threshold, monkeypatch):
     monkeypatch.setattr(nibabel, "save", full)
     with pytest.raises(RunError, match="disk is full.*nothing partial"):
         predict_path(ct, out / "mask.nii.gz", threshold, out / "entropy.nii.gz", "cpu", progress=False)
-    assert list(out.iterdir()) == []
+    assert [p.name for p in out.iterdir()] == [MANIFEST]
 
 
 def test_unknown_weights_and_device_before_any_work(tmp_path):

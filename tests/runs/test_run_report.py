@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from pancreas_ssl.errors import without_paths
 from pancreas_ssl.runs.run_report import build_report, write_report
 
 
@@ -50,9 +51,9 @@ def test_the_kernel_is_this_interpreters_own_and_draws_into_the_notebook(report,
     import sys
 
     results = report["notebooks"][0]["results"]
-    assert results["python"] == sys.prefix
+    assert results["python"] == without_paths(sys.prefix) and len(sys.prefix) > 4
     assert results["live"] == "" and "inline" in results["backend"]
-    assert results["at"] == str(course)
+    assert results["at"] == without_paths(str(course))
 
 
 def test_figures_come_with_words_and_numbers(report, toured):
@@ -68,7 +69,7 @@ def test_figures_come_with_words_and_numbers(report, toured):
 
 def test_a_failure_is_told_with_its_cell(report):
     failing = report["notebooks"][1]
-    assert 'cell 5 of 6 ("raise ValueError' in failing["message"] and "the two grids differ" in failing["message"]
+    assert 'cell 5 of 6 ("raise ValueError' in failing["message"] and "the two grids differ" not in failing["message"]
     assert failing["results"] == {"before": 1}
     assert [c["status"] for c in failing["cells"]] == ["ok", "ok", "failed", "not run"]
     assert failing["cells"][-1]["seconds"] is None
@@ -112,7 +113,7 @@ def test_the_page_says_what_counts(page):
     text = page.replace("\n", " ")
     assert "2 of 3 notebooks ran through" in text
     assert "7.123" in text and "rising-line.csv" in text  # the figure's twin
-    assert "0.8313" in text and "the two grids differ" in text
+    assert "0.8313" in text and "with ValueError" in text
     assert "not for clinical use" in text
 
 

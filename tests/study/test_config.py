@@ -44,7 +44,7 @@ def test_the_digest_sees_values_and_not_comments(tmp_path, card):
         ({"arms": {}}, "arms on line .*at least 1"),
         ({"arms": {"a?": {}}}, "an arm's name holds letters"),
         ({"arms": {"a/b": {}, "a b": {}}}, "would share a folder"),
-        ({"arms": {"supervised": {"steps": "many"}}}, "arms.supervised on line .*another steps in the recipe.*'many'"),
+        ({"arms": {"supervised": {"steps": "many"}}}, "arms.supervised.steps on line .*another steps.*'many'"),
         ({"arms": {"supervised": {"patch": [20, 32, 32]}}}, "arms.supervised on line .*multiples of 16"),
         ({"seeds": [0, 0]}, "seeds on line .*each must be listed once"),
         ({"seeds": [-1]}, r"seeds.0 on line .*greater than or equal to 0, it is -1"),

@@ -1,8 +1,11 @@
 """Trained networks on labelled sources: a row per patient, resumable, guarded, with prototypes as in a study."""
 
 import json
+import shutil
 from dataclasses import replace
 
+import nibabel
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -77,7 +80,11 @@ def test_the_root_is_for_cards_that_read_a_folder_alone(card, weights, tmp_path)
     folder.mkdir()
     for kind in ("image", "label"):
         (folder / f"p_{kind}.nii.gz").symlink_to(getattr(made, kind))
-    rows = measure({"one": weights}, [f"{card}/V", "folder"], tmp_path / "out", most=1, root=folder, reveal=True)
+    how = {"most": 1, "root": folder, "reveal": True}
+    with pytest.raises(InputError, match="p has the same voxels as case V_000"):
+        measure({"one": weights}, [f"{card}/V", "folder"], tmp_path / "out", **how)
+    apart = [measure({"one": weights}, [source], tmp_path / "out", **how) for source in (f"{card}/V", "folder")]
+    rows = pd.concat(apart)
     assert rows["source"].tolist() == ["tiny/V", "folder/mine"]
     assert rows["dice_all"].nunique() == 1 and rows["label_volume_ml"].nunique() == 1  # one scan on two roads
 
@@ -94,10 +101,13 @@ def _with_contrast(path, prototype_weight):
 def test_prototypes_vote_where_the_recipe_says_so(tmp_path):
     voting = _with_contrast(tmp_path / "voting.safetensors", 1.0)
     model, about = module._voting(voting)
-    assert about == {"seed": 5, "prototype_weight": 1.0} and type(model.network).__name__ == "_Voting"
+    digest = load_weights(voting).metadata["digest"][:16]
+    assert (
+        about == {"seed": 5, "prototype_weight": 1.0, "weights": digest} and type(model.network).__name__ == "_Voting"
+    )
     plain = type(load_weights(voting).network)
     silent, about = module._voting(voting, votes=False)
-    assert about == {"seed": 5, "prototype_weight": 0.0} and type(silent.network) is plain
+    assert about == {"seed": 5, "prototype_weight": 0.0, "weights": digest} and type(silent.network) is plain
     quiet, _ = module._voting(_with_contrast(tmp_path / "quiet.safetensors", 0.0))
     assert type(quiet.network) is plain
 
@@ -110,6 +120,34 @@ def test_without_votes_rows_of_the_same_folder_are_others(card, tmp_path):
         told = json.loads((out / "measured.json").read_text())["command"]
         assert told.endswith("--no-votes") is not votes
     assert len((out / "rows.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_row_is_kept_only_for_the_same_weights_files_and_code(card, weights, tmp_path, monkeypatch):
+    made, folder, out, asked = cases(f"{card}/V")[0], tmp_path / "mine", tmp_path / "out", []
+    folder.mkdir()
+    for kind in ("image", "label"):
+        shutil.copyfile(getattr(made, kind), folder / f"p_{kind}.nii.gz")
+    plain = module._measured
+    monkeypatch.setattr(module, "_measured", lambda *args: asked.append(1) or plain(*args))
+
+    def rows(which=weights):
+        return measure({"one": which}, ["folder"], out, root=folder, reveal=True)
+
+    first = rows()
+    assert rows().equals(first) and len(asked) == 1
+    other = _saved(tmp_path / "other.safetensors", replace(RECIPE, channels=(4, 4, 4, 4)))
+    second = rows(other)  # another network under the same name
+    assert len(asked) == 2 and second["weights"][0] == load_weights(other).metadata["digest"][:16]
+    assert rows().equals(first) and len(asked) == 2
+    label = nibabel.load(folder / "p_label.nii.gz")
+    voxels = np.asarray(label.dataobj).copy()
+    voxels[:, :, voxels.any((0, 1)).argmax()] = 0
+    nibabel.save(nibabel.Nifti1Image(voxels, label.affine), folder / "p_label.nii.gz")
+    assert rows()["label_volume_ml"][0] < first["label_volume_ml"][0] and len(asked) == 3
+    monkeypatch.setattr(module, "code_digest", lambda *rooms: "0" * 16)
+    assert rows()["code"].tolist() == ["0" * 16] and len(asked) == 4
+    assert len((out / "rows.jsonl").read_text().splitlines()) == 4
+    assert len(pd.read_csv(out / "rows.csv")) == 1
 
 
 def test_nothing_to_measure_gets_a_sentence(card, weights, tmp_path):
@@ -127,4 +165,5 @@ def test_the_command_names_files_and_prints_means(card, weights, tmp_path, capsy
     assert lines[-1] == f"Rows: {tmp_path / 'out' / 'rows.csv'}"
     assert lines[-2].split()[:3] == ["mine", "tiny/V", "1"]
     told = json.loads((tmp_path / "out" / "measured.json").read_text())["command"]
-    assert told == f"pancreas-ssl measure --weights mine={weights} --source {card}/V --most 1 --out {tmp_path / 'out'}"
+    files = f"mine=.../{weights.name} --source .../{card.name}/V --most 1 --out .../out"
+    assert told == f"pancreas-ssl measure --weights {files}"

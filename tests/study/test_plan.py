@@ -59,6 +59,17 @@ def test_a_plan_is_kept_word_by_word(config, tmp_path, plan_of):
         read_plan(tmp_path)
 
 
+@pytest.mark.parametrize("what", ["trains", "measures"])
+def test_results_of_other_code_are_not_mixed_in(config, tmp_path, plan_of, what):
+    study = load_study(config())
+    plan = plan_of(study)
+    agree(plan, study.plain(), tmp_path)
+    agree(replace(plan, code={"shipped": "controls"}), study.plain(), tmp_path)
+    for code in (plan.code | {what: "0" * 16}, {k: v for k, v in plan.code.items() if k != what}):
+        with pytest.raises(InputError, match=f"this version of pancreas-ssl {what} otherwise; install that"):
+            agree(replace(plan, code=code), study.plain(), tmp_path)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -142,7 +153,11 @@ def test_a_patient_on_two_sides_is_refused(config, tmp_path):
     twin = tmp_path / "twin.md"
     twin.write_text(CARD.replace("V_000..V_002", "A_001").replace("develops}", "twin}"))
     text = twin.read_text().replace("train: [A_000, A_001]", "train: [A_000]")
+    text = text.replace('{method: generate, generator: phantom, version: "1"}', f"{{method: folder, root: {tmp_path}}}")
     twin.write_text(text.replace("  V:", "  W:").replace("{source}", "A"))
+    for name in ("image", "label"):
+        (case := tmp_path / "A" / "A_001").mkdir(parents=True, exist_ok=True)
+        (case / f"{name}.nii.gz").touch()
     with pytest.raises(InputError, match="A_001 of .*twin.md/W trains and is measured"):
         study = load_study(config(measure=[f"{twin}/W"], comparisons=[]))
         make_plan(study, dict.fromkeys(study.arms, "fp32"), False)

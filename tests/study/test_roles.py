@@ -3,8 +3,8 @@
 import pytest
 
 from pancreas_ssl.cli import main
-from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.study.roles import check_role, find_source, full_name, log_reveal, open_cases
+from pancreas_ssl.data.roles import check_role, find_source, full_name, log_reveal, open_cases
+from pancreas_ssl.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_reveal_is_one_line_that_is_appended(tmp_path):
 
 def test_a_log_that_cannot_be_written_opens_nothing(tmp_path):
     (tmp_path / "reveals.log").mkdir()
-    with pytest.raises(RunError, match="nothing was opened"):
+    with pytest.raises(InputError, match="reveals.log is a folder.*nothing was opened"):
         log_reveal(tmp_path, "a" * 64, ["phantom/B"], "study")
 
 

@@ -131,7 +131,7 @@ def test_only_the_rows_that_are_missing_are_made_again(copied, inline):
 
 def test_a_job_that_fails_leaves_the_others_and_is_named(config, tmp_path, inline):
     path = config(
-        arms={"supervised": {"steps": 2}, "wild": {"steps": 2, "learning_rate": 1e30, "clip": 1e30}},
+        arms={"supervised": {"steps": 2}, "wild": {"steps": 2, "learning_rate": 1e9, "clip": 1e9}},
         seeds=[0],
         comparisons=[],
     )

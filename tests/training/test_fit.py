@@ -16,6 +16,8 @@ import torch
 
 from pancreas_ssl import devices
 from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.files import PARTIAL
+from pancreas_ssl.manifest import MANIFEST
 from pancreas_ssl.signals import StopKey
 from pancreas_ssl.training import Recipe, fit
 from pancreas_ssl.training.checkpoint import checkpoint_file, load_checkpoint
@@ -111,7 +113,7 @@ def trainings():
 
 
 def writing(folder: Path) -> bool:
-    return any(folder.glob(".partial-*"))
+    return any(folder.glob(f"{PARTIAL}*"))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork and no SIGKILL")
@@ -205,6 +207,15 @@ def test_a_checkpoint_of_an_earlier_version_lacks_fields_that_are_newer(tmp_path
         load_checkpoint(tmp_path, replace(RECIPE, tissue_above=-30.0), state["cases"])
 
 
+def test_a_checkpoint_of_other_code_is_refused(tmp_path, monkeypatch):
+    tiny(tmp_path, stop_at=2)
+    before = checkpoint_file(tmp_path).read_bytes()
+    monkeypatch.setattr("pancreas_ssl.training.checkpoint.code_digest", lambda *rooms: "0" * 16)
+    with pytest.raises(InputError, match="this version of pancreas-ssl trains otherwise; install that version"):
+        tiny(tmp_path, resume=True)
+    assert checkpoint_file(tmp_path).read_bytes() == before
+
+
 def test_a_damaged_checkpoint_and_a_missing_folder_get_sentences(tmp_path):
     tiny(tmp_path, stop_at=1)
     path = checkpoint_file(tmp_path)
@@ -231,7 +242,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch, uninte
         with pytest.raises(RunError, match="disk is full"):
             tiny(tmp_path, resume=True)
     assert torch.load(checkpoint_file(tmp_path), weights_only=True)["step"] == 5
-    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert [p.name for p in tmp_path.iterdir() if p.name != MANIFEST] == ["checkpoint.pt"]
     assert same(tiny(tmp_path, resume=True), uninterrupted)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from pancreas_ssl.data.access import Case, cases, parse_source
 from pancreas_ssl.data.cards import Card, load_card
 from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.files import make_folder
+from pancreas_ssl.files import make_folder, open_to_append
 
 __all__ = ["USES", "check_role", "find_source", "full_name", "log_reveal", "open_cases", "role_of"]
 
@@ -137,7 +137,7 @@ def log_reveal(folder: str | Path, digest: str, sources: Sequence[str], command:
     The file is only ever appended to, one whole line in one write.
 
     Raises:
-        RunError: it cannot be written; then nothing may be opened.
+        InputError, RunError: it cannot be written; then nothing may be opened.
     """
     path = make_folder(folder) / REVEALS
     try:
@@ -147,8 +147,10 @@ def log_reveal(folder: str | Path, digest: str, sources: Sequence[str], command:
     when = datetime.now(UTC).isoformat(timespec="seconds")
     line = "\t".join([when, f"config {digest[:16]}", ", ".join(sources), who, command])
     try:
-        with open(path, "a", encoding="utf-8") as handle:
+        with open_to_append(path) as handle:
             handle.write(line.replace("\n", " ") + "\n")
+    except InputError as error:
+        raise InputError(f"{error}; nothing was opened") from error
     except OSError as error:
         raise RunError(
             f"the reveal could not be written to {path} ({error.strerror}); nothing was opened, make it writable"
