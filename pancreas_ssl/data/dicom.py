@@ -29,6 +29,7 @@ _ONE = {
     "frame of reference": ("FrameOfReferenceUID",),
 }
 _MOST_PIXELS = 8192  # along a side of a slice
+_DEFLATED = b"1.2.840.10008.1.2.1.99"  # a transfer syntax that pydicom unpacks whole, whatever it holds
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -40,6 +41,9 @@ def _headers(folder: Path) -> list:
 
     headers = []
     for path in sorted(path for path in _files(folder) if path.name.upper() != "DICOMDIR"):
+        if _DEFLATED in _start(path):
+            found, remedy = f"{path} is deflated", "convert the series (dcmconv) first"
+            raise InputError(f"expected slices whose size can be known before they are read, {found}; {remedy}")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # pydicom's warnings quote values
@@ -54,15 +58,17 @@ def _headers(folder: Path) -> list:
                 remedy = "remove it or export the series again"
                 raise InputError(f"expected a readable DICOM header, that of {path} is damaged; {remedy}") from error
     placed = {str(h.get("SeriesInstanceUID")) for h in headers if "ImagePositionPatient" in h}
-    return [
-        h for h in headers if str(h.get("SeriesInstanceUID")) in placed
-    ]  # not the reports and screenshots beside it
+    # not the reports and screenshots beside it
+    return [h for h in headers if str(h.get("SeriesInstanceUID")) in placed]
+
+
+def _start(path: Path) -> bytes:
+    with open(path, "rb") as handle:
+        return handle.read(1024)
 
 
 def _has_preamble(path: Path) -> bool:
-    with open(path, "rb") as handle:
-        handle.seek(128)
-        return handle.read(4) == b"DICM"
+    return _start(path)[128:132] == b"DICM"
 
 
 def _numbers(header: Any, tag: str, folder: Path) -> Float[np.ndarray, " N"]:

@@ -278,6 +278,10 @@ DICOM = {
     "slope in words": (_raw("slope", b"-1024", b"-lo24"), "damaged|finite number as RescaleIntercept"),
     "no offset": (_series(_tag("RescaleIntercept", 0)), "without its offset"),
     "another modality": (_series(_tag("Modality", "MR")), "modality MR"),
+    "deflated": (
+        _series(lambda k, header: setattr(header.file_meta, "TransferSyntaxUID", "1.2.840.10008.1.2.1.99")),
+        "is deflated; convert the series",
+    ),
     "multi-frame": (_series(_tag("NumberOfFrames", 3)), "multi-frame"),
 }
 
