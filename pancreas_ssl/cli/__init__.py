@@ -36,7 +36,7 @@ app = typer.Typer(
 def _options(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
     show_identifiers: bool = typer.Option(
-        False, "--show-identifiers", help="Let messages quote what DICOM files say about a patient or series."
+        False, "--show-identifiers", help="Let reports and messages hold folders, DICOM texts and errors in full."
     ),
 ) -> None:
     """Options of every command; `main` removes them beforehand, wherever they stand."""
