@@ -1,7 +1,7 @@
 # Every target installs what it needs into .venv first, and only when pyproject.toml or constraints.txt changed.
 #   make tour    every notebook in order, one report          make lab     JupyterLab on the notebooks
 #   make test    all tests                                    make bench   timings, also written to runs/bench.json
-#   make clean   removes .venv, runs and caches of the checkout
+#   make clean   removes .venv and caches of the checkout, never runs
 # Variables: PYTHON=python3.12  PROFILE=smoke|workshop|class|full  BROWSER=1 (install Debian's Chromium for the browser tests)
 
 PYTHON  ?= python3
@@ -28,7 +28,7 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf $(VENV) runs build .pytest_cache .ruff_cache pancreas_ssl.egg-info
+	rm -rf $(VENV) build .pytest_cache .ruff_cache pancreas_ssl.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

@@ -54,7 +54,7 @@ def inside(folder: Path, path: Path) -> Path:
     require(
         goal != folder.resolve() and goal.is_relative_to(folder.resolve()),
         f"a place below {shortened(folder)}",
-        f"{shortened(path)}, which lies at {shortened(goal)}",
+        f"{shortened(path)}, which leads out of it",
         "correct the card or remove the link",
     )
     return path

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import typer
 
 from pancreas_ssl.cli import course, data, model, study
-from pancreas_ssl.errors import IDENTIFIERS, DataWarning, InputError, RunError
+from pancreas_ssl.errors import IDENTIFIERS, DataWarning, InputError, RunError, show_identifiers, without_paths
 from pancreas_ssl.files import told
 from pancreas_ssl.signals import handling, interrupt
 
@@ -81,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _report("the memory of this machine is too small; close other programs or use smaller sizes", 1, debug)
     except Exception as error:
-        hint = "" if debug else "; run again with --debug to see where"
-        return _report(f"something unexpected happened ({type(error).__name__}: {error}){hint}", 1, debug)
+        what = type(error).__name__ + (f": {error}" if show_identifiers() else "")
+        return _report(f"something unexpected happened ({what})" + "; --debug shows where" * (not debug), 1, debug)
     finally:
         os.environ.pop(IDENTIFIERS, None)
         os.environ.update({} if before is None else {IDENTIFIERS: before})
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _shown(message, category, filename, lineno, file=None, line=None) -> None:
     """A warning about the user's data is one line on standard error; others look as Python shows them."""
     if issubclass(category, DataWarning):
-        print(f"pancreas-ssl: warning: {' '.join(str(message).split())}", file=sys.stderr)
+        print(f"pancreas-ssl: warning: {_line(str(message))}", file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=sys.stderr)
 
@@ -102,7 +102,13 @@ def _report(sentence: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     sys.stdout.flush()
-    sentence = " ".join(sentence.split())
-    sentence = sentence if len(sentence) <= 900 else f"{sentence[:600]} [...] {sentence[-250:]}"
-    print(f"pancreas-ssl: {sentence}", file=sys.stderr)
+    print(f"pancreas-ssl: {_line(sentence)}", file=sys.stderr)
     return code
+
+
+def _line(sentence: str) -> str:
+    """The sentence as one line that can be shown to anybody: folders, which may name people, are cut off."""
+    whole = " ".join(sentence.split())
+    line = without_paths(whole)
+    line = line if len(line) <= 900 else f"{line[:600]} [...] {line[-250:]}"
+    return line if line == whole or "..." not in line else f"{line} (--show-identifiers shows whole paths)"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import InputError, without_paths
 
 __all__ = ["app"]
 
@@ -96,7 +96,7 @@ def check(card: Card, root: Root = None) -> None:
     from pancreas_ssl.runs.formatting import print_table
 
     findings = preflight(card, root=root)
-    rows = findings[["level", "case", "check", "message"]].astype(str).itertuples(index=False)
+    rows = findings[["level", "case", "check", "message"]].astype(str).map(without_paths).itertuples(index=False)
     colours = {"ok": "green", "warning": "yellow", "error": "red"}
     print_table(("Level", "Case", "Check", "Message"), rows, colours)
     counts = {level: int((findings["level"] == level).sum()) for level in ("error", "warning")}

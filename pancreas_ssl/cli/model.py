@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pancreas_ssl.cli.data import Overwrite
-from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.errors import InputError, RunError, without_paths
 
 __all__ = ["app"]
 
@@ -100,7 +100,8 @@ def evaluate(
     from pancreas_ssl.evaluation import evaluate_files
 
     found = evaluate_files(prediction, label, label_values=tuple(label_value or [1]))
-    print(json.dumps({name: _json(value) for name, value in found.items()}, indent=1, allow_nan=False))
+    found = without_paths({name: _json(value) for name, value in found.items()})
+    print(json.dumps(found, indent=1, allow_nan=False))
 
 
 def _json(value):

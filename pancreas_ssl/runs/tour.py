@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.errors import InputError, RunError, without_paths
 from pancreas_ssl.files import claim, make_folder
 from pancreas_ssl.progress import Progress, duration
 from pancreas_ssl.runs.machine import data_digest, run_environment
@@ -91,7 +91,7 @@ def run_and_report(
             run = _run_shown(path, parameters, folder, profile)
             entries.append(notebook_entry(run, folder, data_digest()))
             spent = duration(run.seconds, tenths=True)
-            say(f"{run.status:>11}  {path.stem}  {spent}" + (f"  {run.message}" if run.message else ""))
+            say(f"{run.status:>11}  {path.stem}  {spent}" + (f"  {without_paths(run.message)}" if run.message else ""))
             if run.status == "interrupted":
                 notes.append("The run was interrupted; this report covers what was done until then.")
             report = build_report(entries, notes=notes, planned=[path.stem for path in paths], **about)

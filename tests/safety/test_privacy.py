@@ -11,6 +11,7 @@ from pancreas_ssl.cli import main
 from pancreas_ssl.errors import without_paths
 from pancreas_ssl.runs.run_report import build_report, summary, write_report
 from pancreas_ssl.training.command import _ids
+from tests.safety.helpers import pancreas, save
 
 SECRET = "Jane Doe, born 1950"
 
@@ -94,3 +95,23 @@ def test_ids_of_own_patients_do_not_travel_with_weights():
         id = "Doe_Jane"
 
     assert _ids([Case, Case], named=False) == ["case 1", "case 2"] and _ids([Case], named=True) == ["Doe_Jane"]
+
+
+def test_messages_hold_no_folders_unless_asked_to(home, capsys):
+    scan = home / "p 1.nii"
+    for flag, shown in (([], False), (["--show-identifiers"], True)):
+        assert main(["predict", str(scan), "--out", str(home / "m.nii"), *flag]) == 2
+        said = capsys.readouterr().err
+        assert (str(home) in said) == shown and ("shows whole paths" in said) != shown
+    save(home / "mask.nii.gz", pancreas())
+    assert main(["evaluate", str(home / "mask.nii.gz"), str(home / "mask.nii.gz")]) == 0
+    assert str(home) not in capsys.readouterr().out
+
+
+def test_an_unforeseen_error_keeps_its_text_to_itself(home, capsys, monkeypatch):
+    def stumble(*_, **__):
+        raise KeyError(SECRET)
+
+    monkeypatch.setattr("pancreas_ssl.data.cards.load_card", stumble)
+    assert main(["data", "show", "phantom"]) == 1
+    assert "KeyError" in (said := capsys.readouterr().err) and "born" not in said
