@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    if hasattr(sys.stdout, "reconfigure"):  # names that the terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     before = os.environ.get(IDENTIFIERS)
     if "--show-identifiers" in arguments:
         os.environ[IDENTIFIERS] = "1"

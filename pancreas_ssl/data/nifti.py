@@ -46,6 +46,8 @@ def nifti_image(path: Path) -> nibabel.Nifti1Pair:
     """
     if path.suffix.lower() in {".dcm", ".ima"}:
         raise InputError(f"expected a NIfTI file or a DICOM folder, {path} is one DICOM slice; name its folder")
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise InputError(f"expected a CT at {path}, it is a folder, a pipe or a device; name a file")
     try:
         with LoggingOutputSuppressor():  # what nibabel mends in a header is checked below
             image = nibabel.load(path)

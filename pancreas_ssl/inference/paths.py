@@ -17,7 +17,7 @@ from pancreas_ssl.data.dicom import has_dicom
 from pancreas_ssl.data.image_checks import checked_image
 from pancreas_ssl.data.reading import write_on_original
 from pancreas_ssl.devices import describe, resolve_device
-from pancreas_ssl.errors import InputError, RunError, show_identifiers, without_paths
+from pancreas_ssl.errors import InputError, RunError, require, show_identifiers, without_paths
 from pancreas_ssl.files import atomic_path, claim, make_folder, record_of, sha256_of
 from pancreas_ssl.inference.predict import predict_volume
 from pancreas_ssl.inference.scans import NIFTI, case_name, find_scans
@@ -188,6 +188,7 @@ def _difference(about: Mapping[str, Any], known: list[Mapping[str, Any] | None])
 def scan_digest(scan: Path) -> str:
     """sha256 of a file; of a folder of slices, over the names and contents of its files, by name."""
     if not scan.is_dir():
+        require(scan.is_file(), f"a CT at {scan}", "a pipe, a device or nothing", "name a file")
         return sha256_of(scan)
     digest = hashlib.sha256()
     for path in sorted(scan.rglob("*")):

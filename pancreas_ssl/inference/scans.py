@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pancreas_ssl.data.dicom import has_dicom
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import InputError, require
 
 __all__ = ["case_name", "find_scans"]
 
@@ -46,7 +46,12 @@ def _holds_dicom(folder: Path) -> bool:
 
 
 def case_name(path: Path) -> str:
-    """The file's name without its NIfTI ending, or the folder's name."""
+    """The file's name without its NIfTI ending, or the folder's name.
+
+    Raises:
+        InputError: a name with control characters, or one that is no text.
+    """
     name = path.resolve().name
+    require(name.isprintable(), "a scan's name that is readable text", repr(name), "rename it")
     suffix = next((s for s in NIFTI if name.lower().endswith(s) and not path.is_dir()), "")
     return name[: len(name) - len(suffix)]

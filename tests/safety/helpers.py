@@ -80,6 +80,8 @@ def _files(folder: Path) -> dict[str, str]:
     for top, folders, files in os.walk(folder):
         for name in files:
             path = Path(top) / name
+            if not path.is_symlink() and not path.is_file():  # a pipe
+                continue
             found[path.relative_to(folder).as_posix()] = os.readlink(path) if path.is_symlink() else sha256_of(path)
         for name in folders:
             if (path := Path(top) / name).is_symlink():
