@@ -257,7 +257,7 @@ def _processor(device: str) -> str:
 
 
 def _cache_file():
-    return cache_dir() / "devices.json"
+    return cache_dir() / "speeds.json"
 
 
 def _read_cache() -> dict[str, dict[str, float]]:
