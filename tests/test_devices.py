@@ -60,7 +60,7 @@ def test_the_probe_is_announced_runs_once_and_is_remembered_on_disk(fresh, units
     first = devices.plan("cpu")
     assert "Timing bfloat16 against float32" in capsys.readouterr().err
     assert first.precision in ("fp32", "bf16") and set(first.seconds) >= {"fp32 channels-last"}
-    assert len(json.loads((fresh / "devices.json").read_text())) == 1
+    assert len(json.loads((fresh / "speeds.json").read_text())) == 1
     monkeypatch.setattr(devices, "_measure", lambda device: pytest.fail("measured again"))
     assert devices.plan("cpu") is first
     devices._plan.cache_clear()
@@ -91,7 +91,7 @@ def test_a_processor_held_to_avx2_has_no_bfloat16_units():
 def test_a_damaged_cache_file_is_measured_anew(fresh, units, monkeypatch):
     monkeypatch.setattr(devices, "_measure", lambda device: FAST_BF16)
     fresh.mkdir()
-    (fresh / "devices.json").write_text('{"x": 3')
+    (fresh / "speeds.json").write_text('{"x": 3')
     assert devices.choose_precision("cpu") == "bf16"
 
 
