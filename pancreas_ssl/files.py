@@ -5,7 +5,7 @@ way is replaced only if the manifest has its name and its content.
 """
 
 import errno
-import json
+import hashlib
 import os
 import shutil
 import socket
@@ -25,8 +25,7 @@ from pancreas_ssl.manifest import lines_of, record, record_of, sha256_of
 __all__ = ["atomic_path", "claim", "inside", "make_folder", "open_to_append", "record_of", "sha256_of", "sweep",
            "workspace", "write_text"]  # fmt: skip
 
-PARTIAL = ".pancreas_ssl-partial-"  # folders of what is being written; the file `writer` in them says by whom
-WRITER = "writer.json"
+PARTIAL = ".pancreas_ssl-partial-"  # folders of what is being written; their names go on with who writes
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EISDIR,
              errno.ENOENT, errno.ENOTDIR)  # fmt: skip
@@ -125,11 +124,10 @@ def workspace(folder: str | Path) -> Iterator[Path]:
         InputError: the place is read-only. RunError: the disk is full.
     """
     try:
-        holder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
+        holder = Path(tempfile.mkdtemp(prefix=PARTIAL + _writer(os.getpid()), dir=folder))
     except OSError as error:
         raise told(error, folder) from error
     try:
-        (holder / WRITER).write_text(json.dumps(_this_process()))
         yield holder
     finally:
         shutil.rmtree(holder, ignore_errors=True)
@@ -232,24 +230,26 @@ def sweep(folder: str | Path) -> None:
 
     What living ones are writing stays, and what another machine began less than a day ago.
     """
-    for left in Path(folder).glob(f"{PARTIAL}*"):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            writer = json.loads((left / WRITER).read_text())
-            here, old = writer["host"] == socket.gethostname(), time.time() - left.stat().st_mtime > 86_400
-            if not _lives(writer) if here else old:
+    for left in Path(folder).glob(f"{PARTIAL}*-*-*-*"):
+        with suppress(OSError, ValueError, OverflowError):
+            host, pid, started, _ = left.name.removeprefix(PARTIAL).split("-")
+            here, old = host == _host(), time.time() - left.stat().st_mtime > 86_400
+            if not _lives(int(pid), int(started)) if here else old:
                 shutil.rmtree(left)
-        with suppress(OSError):  # killed before it could sign
-            if time.time() - left.stat().st_mtime > 60:
-                left.rmdir()
 
 
-def _this_process() -> dict[str, Any]:
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def _lives(writer: Mapping[str, Any]) -> bool:
+def _writer(pid: int) -> str:
+    """Host, process and the moment it started, in seconds since 1970: no other process has the same."""
+    return f"{_host()}-{pid}-{psutil.Process(pid).create_time():.0f}-"
+
+
+def _lives(pid: int, started: int) -> bool:
     try:
-        return abs(psutil.Process(writer["pid"]).create_time() - writer["started"]) < 1
+        return abs(psutil.Process(pid).create_time() - started) < 3  # a clock that is set right moves the moment
     except psutil.Error:
         return False
 

@@ -1,7 +1,6 @@
 """Files appear whole or not at all."""
 
 import errno
-import json
 import os
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import (
     PARTIAL,
-    WRITER,
     atomic_path,
     claim,
     inside,
@@ -125,17 +123,21 @@ def test_state_may_be_damaged_and_a_growing_file_keeps_growing(tmp_path):
 
 
 def test_leftovers_of_dead_processes_alone_are_swept(tmp_path):
-    dead, stranger = tmp_path / f"{PARTIAL}dead", tmp_path / f"{PARTIAL}stranger"
-    for folder in (dead, stranger):
-        folder.mkdir()
-        (folder / "half").write_text("half")
+    stranger = tmp_path / f"{PARTIAL}stranger"
     with atomic_path(tmp_path / "a") as temporary:
-        writer = (temporary.parent / WRITER).read_text()
-        (dead / WRITER).write_text(json.dumps(json.loads(writer) | {"started": 0}))
+        host, pid, started, _ = temporary.parent.name.removeprefix(PARTIAL).split("-")
+        dead = [tmp_path / f"{PARTIAL}{host}-{pid}-{int(started) - 9}-x", tmp_path / f"{PARTIAL}{host}-99999999-1-y"]
+        away = tmp_path / f"{PARTIAL}elsewhere-{pid}-{started}-z"
+        for folder in (*dead, stranger, away):
+            folder.mkdir()
+            (folder / "half").write_text("half")
         sweep(tmp_path)
-        assert temporary.parent.is_dir() and stranger.is_dir() and not dead.exists()
+        assert temporary.parent.is_dir() and stranger.is_dir() and away.is_dir()
+        assert not any(folder.exists() for folder in dead)
         temporary.write_text("whole")
-    assert (tmp_path / "a").read_text() == "whole"
+    os.utime(away, (1, 1))
+    sweep(tmp_path)
+    assert (tmp_path / "a").read_text() == "whole" and stranger.is_dir() and not away.exists()
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "null\0", "deep/" + "y" * 300 + "/z"])
