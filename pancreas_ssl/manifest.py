@@ -17,7 +17,7 @@ from typing import Any
 
 from pancreas_ssl import __version__
 
-__all__ = ["MANIFEST", "files_of", "lines_of", "record", "record_of", "sha256_of"]
+__all__ = ["MANIFEST", "files_of", "lines_of", "record", "record_of", "sha256_of", "states_of"]
 
 MANIFEST = ".pancreas_ssl.jsonl"
 
@@ -41,6 +41,12 @@ def files_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.rglob("*") if file.is_file() and file.name != MANIFEST)
+
+
+def states_of(path: Path) -> list[list]:
+    """Name, size, times and place on the disk of `files_of` a path: what changes with a file, and needs no reading."""
+    states = [(str(file), file.stat()) for file in files_of(path) if file.exists()]
+    return [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for name, s in states]
 
 
 def sha256_of(path: str | Path) -> str:

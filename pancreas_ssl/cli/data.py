@@ -14,7 +14,10 @@ app = typer.Typer()
 
 Card = Annotated[str, typer.Argument(metavar="CARD", help="Name of a data card, or the path of your own.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that pancreas-ssl did not write, too.")]
-Root = Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")]
+Roots = Annotated[
+    list[str] | None,
+    typer.Option("--root", metavar="[CARD=]DIR", help="Folder of a set that you bring; repeat it for several cards."),
+]
 
 data = typer.Typer(help="Data sets: what there is, fetch it, check it.", no_args_is_help=True)
 app.add_typer(data, name="data")
@@ -81,21 +84,22 @@ def fetch(
     card: Card,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="Only this split; may be repeated.")] = None,
-    root: Root = None,
+    root: Roots = None,
 ) -> None:
     """Bring a data set to disk: generate it, download it, or check the folder that you name."""
-    from pancreas_ssl.data.access import fetch
+    from pancreas_ssl.data.access import fetch, parse_roots
 
-    print(fetch(card, sources=source or None, splits=split or None, root=root))
+    print(fetch(card, sources=source or None, splits=split or None, root=parse_roots(root or ())))
 
 
 @data.command()
-def check(card: Card, root: Root = None) -> None:
+def check(card: Card, root: Roots = None) -> None:
     """Check geometry, HU, labels, duplicates and splits; exit 1 when something is wrong."""
+    from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.data.preflight import exit_code, preflight
     from pancreas_ssl.runs.formatting import print_table
 
-    findings = preflight(card, root=root)
+    findings = preflight(card, root=parse_roots(root or ()))
     rows = findings[["level", "case", "check", "message"]].astype(str).map(without_paths).itertuples(index=False)
     colours = {"ok": "green", "warning": "yellow", "error": "red"}
     print_table(("Level", "Case", "Check", "Message"), rows, colours)

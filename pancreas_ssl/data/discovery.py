@@ -30,7 +30,7 @@ def discover(card: Card, folder: Path) -> dict[tuple[str, str], Path]:
                 lacking = f"several sources but neither {{source}} in {pattern} nor splits"
                 raise InputError(f"card {card.name} has {lacking}; add one")
             key = (source, match["id"])
-            if source not in card.sources:
+            if source not in card.sources or card.excludes(match["id"]):
                 continue
             named = f"a case's name that is readable text in {folder}"
             require(match["id"].isprintable(), named, repr(match["id"]), "rename the file")

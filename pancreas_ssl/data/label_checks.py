@@ -1,18 +1,23 @@
 """Is the label of this image, of this patient, and the right way round? Checks and gate as in `image_checks`."""
 
+import hashlib
 import itertools
+import json
 from collections.abc import Iterator
 
 import numpy as np
 
-from pancreas_ssl.data.access import Case
+from pancreas_ssl.data.access import Case, cache_dir
 from pancreas_ssl.data.image_checks import Check, passed
 from pancreas_ssl.data.nifti import forms_disagree
 from pancreas_ssl.data.reading import grid_difference, read_label
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.files import write_text
+from pancreas_ssl.manifest import states_of
+from pancreas_ssl.versions import code_digest
 
-__all__ = ["check_label", "checked_label", "spread_under_flips"]
+__all__ = ["check_label", "checked_label", "holds_pancreas", "read_case_label", "spread_under_flips"]
 
 
 def spread_under_flips(image: Volume, label: Volume, most: int = 20_000) -> dict[str, tuple[float, float]]:
@@ -33,7 +38,17 @@ def spread_under_flips(image: Volume, label: Volume, most: int = 20_000) -> dict
     return result
 
 
-def _orientation(image: Volume, label: Volume, name: str) -> tuple[str, str]:
+def _remedy(case: Case, label: Volume, flip: str) -> str:
+    """What to do about a label that fits when it is mirrored."""
+    if case.geometry == "own":
+        return "it is likely mirrored, turn it back"
+    turned = {"left-right": "LR", "back-front": "PA", "top-bottom": "SI"}
+    swap = {a: b for name in flip.split(", ") for a, b in (turned[name], turned[name][::-1])}
+    fitting = "".join(swap.get(code, code) for code in label.original.orientation)
+    return f"set label_axes: {fitting} in a copy of the card"
+
+
+def _orientation(case: Case, image: Volume, label: Volume, name: str) -> tuple[str, str]:
     spreads = spread_under_flips(image, label)
     mean, spread = spreads.pop("as stored")
     flip, (_, least) = min(spreads.items(), key=lambda item: item[1][1])
@@ -43,7 +58,7 @@ def _orientation(image: Volume, label: Volume, name: str) -> tuple[str, str]:
         return "error", f"expected soft tissue (-60 to 250 HU) under the label, {name} has {here}; {remedy}"
     if least < 0.75 * spread:
         found = f"{name} has {here}, but only +- {least:.0f} when mirrored {flip}"
-        return "error", f"expected the label where its organ lies, {found}; it is likely mirrored, turn it back"
+        return "error", f"expected the label where its organ lies, {found}; {_remedy(case, label, flip)}"
     if least < spread:
         return "warning", f"{name} has {here}, slightly less (+- {least:.0f}) when mirrored {flip}; look at it"
     return "ok", f"{here}, at least +- {least:.0f} under its mirror images"
@@ -71,7 +86,7 @@ def _label_checks(case: Case, label: Volume, image: Volume) -> Iterator[Check]:
         yield "label grid", "ok", "label and image have one grid"
     volume, (low, high) = float(np.count_nonzero(label.array)) * label.voxel_ml, case.limits.pancreas_ml
     if volume == 0:
-        needed = case.split in ("train", "held_out", "oracle")
+        needed = case.split in ("train", "held_out", "oracle", "all")
         wanted = " or ".join(map(str, case.label_values))
         said = f"expected a pancreas (label value {wanted}), {name} holds no pancreas"
         remedy = "leave it out or check label_values"
@@ -81,7 +96,46 @@ def _label_checks(case: Case, label: Volume, image: Volume) -> Iterator[Check]:
     outside = f"{name} has {volume:.1f} mL, outside the usual {low:g} to {high:g} mL"
     yield "pancreas volume", "ok" if usual else "warning", f"{volume:.1f} mL" if usual else outside
     yield "field of view", *_edges(label, name)
-    yield "orientation", *_orientation(image, label, name)
+    yield "orientation", *_orientation(case, image, label, name)
+
+
+def read_case_label(
+    case: Case, image: Volume, values: tuple[int, ...] | None = None, *, other_grid: bool = False
+) -> Volume:
+    """The label of a case that has one, as its card says: one file or several joined, by its own affine or its image's.
+
+    Args:
+        values: what counts, by default all that means pancreas; those of one of `case.parts`, say.
+        other_grid: let a label on another grid pass, to be told about in full.
+
+    Raises:
+        InputError: as `read_label`.
+    """
+    how = {"known": case.known_values, "placed_as_image": case.geometry == "image", "axes": case.axes}
+    return read_label(case.joined or case.label, values or case.label_values, image, other_grid=other_grid, **how)
+
+
+def holds_pancreas(case: Case) -> bool:
+    """Whether a case has a label with a pancreas in it; remembered in the cache until its files change.
+
+    Raises:
+        InputError: a label that cannot be read.
+    """
+    if case.label is None:
+        return False
+    key = [
+        code_digest("data"),
+        case.label_values,
+        [value for value, _ in case.joined],
+        list(map(states_of, case.labels)),
+    ]
+    kept = cache_dir() / "pancreas" / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
+    if kept.is_file() and (said := kept.read_text()) in ("yes", "no"):
+        return said == "yes"
+    values = case.label_values
+    found = bool(read_label(case.joined or case.label, values, known=case.known_values).array.any())
+    write_text(kept, "yes" if found else "no")
+    return found
 
 
 def check_label(case: Case, image: Volume) -> Iterator[Check]:
@@ -90,7 +144,7 @@ def check_label(case: Case, image: Volume) -> Iterator[Check]:
         yield "label", "ok", "no label: this case can be segmented, not evaluated"
         return
     try:
-        label = read_label(case.label, case.label_values, known=case.known_values)
+        label = read_case_label(case, image, other_grid=True)
     except InputError as error:
         yield "label values", "error", str(error)
         return
@@ -106,5 +160,5 @@ def checked_label(case: Case, image: Volume) -> tuple[Volume | None, list[str]]:
     """
     if case.label is None:
         return None, []
-    label = read_label(case.label, case.label_values, known=case.known_values)
+    label = read_case_label(case, image, other_grid=True)
     return label, passed(_label_checks(case, label, image))

@@ -37,8 +37,11 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 
-def nifti_image(path: Path) -> nibabel.Nifti1Pair:
+def nifti_image(path: Path, placed: bool = True) -> nibabel.Nifti1Pair:
     """Open a NIfTI file whose header can be trusted; no voxel is read.
+
+    Args:
+        placed: False where the place and size of voxels is not taken from this file, so that nothing is asked of them.
 
     Raises:
         InputError: missing, no NIfTI, a damaged header, not one 3D image of one number per voxel, a unit other than mm,
@@ -61,7 +64,7 @@ def nifti_image(path: Path) -> nibabel.Nifti1Pair:
     if not isinstance(image, nibabel.Nifti1Pair):
         raise InputError(f"expected a NIfTI file (.nii, .nii.gz), {path} is {type(image).__name__}; convert it")
     try:
-        _check_header(image, path)
+        _check_header(image, path, placed)
     except InputError:
         raise
     except Exception as error:
@@ -73,7 +76,7 @@ def _damaged(path: Path, reason: str) -> InputError:
     return InputError(f"expected a readable NIfTI header, that of {path} is damaged ({reason}); export it again")
 
 
-def _check_header(image: nibabel.Nifti1Pair, path: Path) -> None:
+def _check_header(image: nibabel.Nifti1Pair, path: Path, placed: bool) -> None:
     kind = image.get_data_dtype()
     if kind.fields or kind.kind not in "biuf":
         raise InputError(f"expected one number per voxel, {path} holds {kind}; export it as HU")
@@ -81,6 +84,19 @@ def _check_header(image: nibabel.Nifti1Pair, path: Path) -> None:
     if len(shape) < 3 or any(n != 1 for n in shape[3:]) or min(shape[:3], default=0) < 2:
         size = "x".join(map(str, shape))
         raise InputError(f"expected a 3D image, {path} is {len(shape)}D ({size}); pass one 3D volume")
+    if placed:
+        _check_geometry(image, path)
+    count = int(np.prod(shape, dtype=object))
+    promised = int(image.dataobj.offset) + count * kind.itemsize
+    source = Path(image.file_map["image"].filename)
+    most = source.stat().st_size * _SQUEEZED.get(source.suffix.lower(), 1)
+    if promised > most:
+        remedy = "copy or download it again"
+        raise InputError(f"expected {count} voxels, {path} ends early or is damaged; {remedy}")
+    check_room(count, path)
+
+
+def _check_geometry(image: nibabel.Nifti1Pair, path: Path) -> None:
     unit = {0: "mm", 1: "metres", 2: "mm", 3: "micrometres"}.get(int(image.header["xyzt_units"]) & 7, "an unknown unit")
     if unit != "mm":
         raise InputError(f"expected mm as the unit of length, the header of {path} says {unit}; convert it to mm")
@@ -93,14 +109,6 @@ def _check_header(image: nibabel.Nifti1Pair, path: Path) -> None:
             pixdim = type(image.header).from_fileobj(handle, check=False)["pixdim"][1:4]
         sizes = " x ".join(f"{float(side):g}" for side in pixdim)
         require(bool((pixdim > 0).all()), "voxel sides above 0 mm", f"{sizes} in {path}", "repair its header")
-    count = int(np.prod(shape, dtype=object))
-    promised = int(image.dataobj.offset) + count * kind.itemsize
-    source = Path(image.file_map["image"].filename)
-    most = source.stat().st_size * _SQUEEZED.get(source.suffix.lower(), 1)
-    if promised > most:
-        remedy = "copy or download it again"
-        raise InputError(f"expected {count} voxels, {path} ends early or is damaged; {remedy}")
-    check_room(count, path)
 
 
 def nifti_voxels(image: nibabel.Nifti1Pair, path: Path, dtype=None) -> Num[np.ndarray, "I J K"]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pancreas_ssl.data.access import Case, cases, fetched_folder, parse_source
+from pancreas_ssl.data.access import Case, Root, cases, fetched_folder, parse_source
 from pancreas_ssl.data.cards import Card, load_card
 from pancreas_ssl.data.generate import voxels_digest
 from pancreas_ssl.data.hounsfield import check_image
@@ -71,9 +71,7 @@ def _check_patients(listed: list[Case]) -> Iterator[Finding]:
         yield Finding("all", "split", "ok", f"{len(sides)} patient{'s' * (len(sides) != 1)}, none in two splits")
 
 
-def preflight(
-    what: str | Path | Card | Iterable[Case], root: str | Path | None = None, progress: bool = True
-) -> "pandas.DataFrame":
+def preflight(what: str | Path | Card | Iterable[Case], root: Root = None, progress: bool = True) -> "pandas.DataFrame":
     """Check a card (by name, path or object) or a list of cases.
 
     Checks: digest of made and fetched files, readable 3D image, HU, the card's limits of spacing and pancreas volume,
@@ -117,7 +115,7 @@ def _card_of(name: str | Path) -> Card | None:
         return None
 
 
-def _check_wheel(card: Card | None, case: Case, root: str | Path | None) -> list[Finding]:
+def _check_wheel(card: Card | None, case: Case, root: Root) -> list[Finding]:
     if card is None or card.access.method != "pip" or root is not None:
         return []
     folder = fetched_folder(card)

@@ -19,7 +19,7 @@ from pancreas_ssl.data.resampling import covering_grid, resample
 from pancreas_ssl.data.volume import Volume, spacing_of
 from pancreas_ssl.errors import InputError, require, warn
 from pancreas_ssl.files import atomic_path
-from pancreas_ssl.manifest import files_of
+from pancreas_ssl.manifest import states_of
 from pancreas_ssl.versions import code_digest
 
 __all__ = ["Prepared", "prepare", "prepare_case", "prepare_cases", "to_volume_grid"]
@@ -128,11 +128,10 @@ def to_volume_grid(
 def _key(case: Case, spacing, window: Window, organs: bool) -> str:
     """Changes with the files (path, size, times, place on the disk), the card, the parameters and the code."""
     parts: list = [code_digest("data"), case.id, case.source, case.split, case.label_values, case.known_values]
-    parts += [case.limits.model_dump(), spacing, window]
-    for path in (case.image, case.label, case.organs if organs else None):
-        if path is not None:
-            states = [(str(p), p.stat()) for p in files_of(path) if p.exists()]
-            parts += [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for name, s in states]
+    parts += [case.limits.model_dump(), [value for value, _ in case.joined], case.geometry, case.axes, spacing, window]
+    parts += [case.series and case.series.model_dump()]
+    for path in (case.image, *case.labels, *((case.organs,) if organs and case.organs else ())):
+        parts += states_of(path)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 

@@ -4,13 +4,13 @@ NIfTI through `nifti.py`, DICOM series through `dicom.py`. Axes are permuted and
 interpolated, so writing back is exact for every orientation and for oblique scans.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
-from jaxtyping import Num, Shaped
+from jaxtyping import Num, Shaped, UInt8
 from nibabel.orientations import (
     aff2axcodes,
     apply_orientation,
@@ -23,7 +23,7 @@ from nibabel.orientations import (
 from pancreas_ssl.data.dicom import read_series
 from pancreas_ssl.data.nifti import nifti_image, nifti_on_grid, nifti_voxels
 from pancreas_ssl.data.volume import Original, Volume, same_grid
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import InputError, require
 from pancreas_ssl.files import atomic_path
 
 __all__ = ["distinct_values", "grid_difference", "read_image", "read_label", "read_organs", "write_on_original"]
@@ -82,42 +82,83 @@ def distinct_values(array: Num[np.ndarray, "..."]) -> Num[np.ndarray, " N"]:
 
 
 def read_label(
-    path: str | Path,
+    path: str | Path | Sequence[tuple[int, Path]],
     values: tuple[int, ...] = (1,),
     like: Volume | None = None,
     *,
     known: tuple[int, ...] | None = None,
     empty_ok: bool = True,
+    placed_as_image: bool = False,
+    axes: str | None = None,
+    other_grid: bool = False,
 ) -> Volume:
     """Read a segmentation as uint8: 1 where the file has one of `values`, else 0; RAS+ axes.
 
-    `like` is the image it belongs to: their grids must agree (compared after turning both to RAS, so a label stored
-    in another orientation is fine). `known` are all values the data card names; others are an error, so that
-    a renumbered label map can't pass. `empty_ok=False` (training) refuses a label without any of `values`.
+    Args:
+        path: a file; or (value, file) of each structure, which are joined: a later one covers an earlier one.
+        like: the image it belongs to: their grids must agree (compared after turning both to RAS, so a label stored
+            in another orientation is fine).
+        known: all values the data card names; others are an error, so that a renumbered label map can't pass.
+        empty_ok: False (training) refuses a label without any of `values`.
+        placed_as_image: take the voxels alone, turned to RAS, and the affine of `like`, whose shape they must have.
+        axes: codes of the stored axes, such as LAI, for `placed_as_image`; else the file's own, or those of `like`.
+        other_grid: let a grid pass that is not that of `like`.
 
     Raises:
         InputError: as `read_image`, and values that are not whole, negative or unknown, another grid, an empty label.
     """
-    path = Path(path)
-    image, array = _whole_numbers(path)
+    joined = [(None, Path(path))] if isinstance(path, str | Path) else list(path)
+    image, array = _joined(joined, placed=not placed_as_image)
+    path = joined[0][1]
     if known is not None:
         strange = sorted({int(value) for value in distinct_values(array)} - {0, *known, *values})
         if strange:
             some, remedy = ", ".join(map(str, strange[:8])), "name them under label_values in the card"
             raise InputError(f"expected the label values of the data card, {path} also holds {some}; {remedy}")
-    mask = np.isin(array, values) if len(values) > 1 else array == values[0]
-    volume = _on_grid(_to_ras(mask.view(np.uint8), _original(image, path)), like)
+    mask = (np.isin(array, values) if len(values) > 1 else array == values[0]).view(np.uint8)
+    if placed_as_image:
+        volume = _placed_as(like, mask, image, axes, path)
+    else:
+        volume = _on_grid(_to_ras(mask, _original(image, path)), None if other_grid else like)
     if not empty_ok and not volume.array.any():
         wanted = " or ".join(map(str, values))
         raise InputError(f"expected a pancreas (label value {wanted}), {path} holds none; check label_values")
     return volume
 
 
-def _whole_numbers(path: Path) -> tuple[nibabel.Nifti1Image, Num[np.ndarray, "I J K"]]:
+def _joined(files: Sequence[tuple[int | None, Path]], placed: bool) -> tuple[nibabel.Nifti1Pair, np.ndarray]:
+    """The first file's image, and the voxels: its own, or of several files each one's value where it is not 0."""
+    image, array = _whole_numbers(files[0][1], placed)
+    if files[0][0] is None:
+        return image, array
+    whole = np.where(array > 0, np.uint8(files[0][0]), np.uint8(0))
+    for value, path in files[1:]:
+        other, array = _whole_numbers(path, placed)
+        fits = same_grid(image.shape[:3], image.affine, other.shape[:3], other.affine)
+        first = f"{path} and {files[0][1]} differ"
+        require(fits, "the files of one label on one grid", first, "resample them to the image")
+        whole[array > 0] = value
+    return image, whole
+
+
+def _placed_as(like: Volume, mask: UInt8[np.ndarray, "I J K"], image, axes: str | None, path: Path) -> Volume:
+    """A mask whose file says nothing about its place, on the grid of its image."""
+    with np.errstate(all="ignore"):
+        sides = np.abs(np.linalg.det(np.nan_to_num(np.asarray(image.affine, float))[:3, :3]))
+    codes = axes or (aff2axcodes(image.affine) if sides > 1e-9 else like.original.orientation)
+    turned = np.ascontiguousarray(apply_orientation(mask, axcodes2ornt(tuple(codes))))
+    shapes = f"{turned.shape} where its image has {like.shape}"
+    remedy = "see label_axes in the card, or bring the label on the image's grid"
+    require(turned.shape == like.shape, f"the shape of the image in {path}", shapes, remedy)
+    original = Original(mask.shape, like.affine, tuple(codes), None, True, str(path))
+    return Volume(turned, like.affine, original)
+
+
+def _whole_numbers(path: Path, placed: bool = True) -> tuple[nibabel.Nifti1Pair, Num[np.ndarray, "I J K"]]:
     """A label file and its voxels, which must be whole numbers."""
     if path.is_dir():
         raise InputError(f"expected a label file (.nii, .nii.gz), {path} is a folder; name the file")
-    image = nifti_image(path)
+    image = nifti_image(path, placed)
     array = nifti_voxels(image, path)
     if array.dtype.kind == "f":
         if strange := int(np.count_nonzero(~np.isfinite(array))):

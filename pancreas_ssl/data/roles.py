@@ -7,20 +7,27 @@
 | unlabelled | role `train` | split `unlabelled` |
 | measure | any; role `test` only when revealed | `held_out` of a training source, else the split named as the role |
 | oracle | any; role `test` only when revealed | split `oracle`: patients that are never measured |
+
+A source of role `any` (a real set) has no such splits. Its patients are dealt into the card's folds: the fold that is
+asked for (by default the first) is held out, `select` and `measure` see it, `train` sees the others. Where another
+source trains, all its labelled cases are measured: the network has seen none of them. Cases without a label file are
+`unlabelled`.
 """
 
 import getpass
+import hashlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pancreas_ssl.data.access import Case, cases, parse_source
+from pancreas_ssl.data.access import Case, Root, cases, parse_source
 from pancreas_ssl.data.cards import Card, load_card
-from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.data.label_checks import holds_pancreas
+from pancreas_ssl.errors import InputError, RunError, require, warn
 from pancreas_ssl.files import make_folder, open_to_append
 
-__all__ = ["USES", "check_role", "find_source", "full_name", "log_reveal", "open_cases", "role_of"]
+__all__ = ["USES", "check_role", "deal_folds", "find_source", "full_name", "log_reveal", "open_cases", "role_of"]
 
 USES = ("train", "select", "unlabelled", "measure", "oracle")
 REVEALS = "reveals.log"
@@ -53,7 +60,7 @@ def full_name(name: str) -> str:
 
 
 def role_of(name: str) -> str:
-    """`train`, `development` or `test`, as the card says.
+    """`train`, `development`, `test` or `any`, as the card says.
 
     Example:
         >>> role_of("phantom/V")
@@ -81,7 +88,7 @@ def check_role(name: str, use: str, *, reveal: bool = False) -> str:
     if use not in USES:
         raise InputError(f"expected a use out of {', '.join(USES)}, got {use!r}; name one of these")
     role = role_of(name)
-    if use in ("train", "select", "unlabelled") and role != "train":
+    if use in ("train", "select", "unlabelled") and role not in ("train", "any"):
         what = "select with" if use == "select" else "train on"
         raise InputError(
             f"expected a source of role train to {what}, {name} has the role {role}; name a training source, or "
@@ -96,16 +103,26 @@ def check_role(name: str, use: str, *, reveal: bool = False) -> str:
 
 
 def open_cases(
-    name: str, use: str, *, reveal: bool = False, most: int | None = None, root: str | Path | None = None
+    name: str,
+    use: str,
+    *,
+    reveal: bool = False,
+    most: int | None = None,
+    root: Root = None,
+    fold: int | None = None,
+    home: str | None = None,
 ) -> list[Case]:
     """The cases of a source that the use may see, in the card's order, after `check_role`.
 
     Args:
         most: at most so many, the first ones. None: all.
-        root: where the card's files lie, for cards that read a folder.
+        root: where the cards' files lie, as in `access.cases`.
+        fold: of a source of role `any`, the fold that is held out; None: the first, 0.
+        home: the source that trains, for the use `measure`: of a source of role `any` the held-out fold is then
+            measured at home, and every labelled case elsewhere (None: elsewhere).
 
     Raises:
-        InputError: as `check_role`, or the card has no split for the use.
+        InputError: as `check_role`, or the card has no split for the use, no such fold, or too few patients for it.
 
     Example:
         >>> [case.id for case in open_cases("phantom/V", "measure", most=2)]    # doctest: +SKIP
@@ -113,6 +130,10 @@ def open_cases(
     """
     role = check_role(name, use, reveal=reveal)
     card, key = find_source(name)
+    if role == "any":
+        at_home = use != "measure" or (home is not None and full_name(home) == full_name(name))
+        return _of_any_role(card, key, use, root, (fold or 0) if at_home else None, most)
+    require(fold is None, f"a source of role any for a fold, {name} has the role {role}", fold, "leave the fold out")
     splits = card.splits.get(key, {})
     wanted = {
         "train": "train",
@@ -122,13 +143,61 @@ def open_cases(
         "oracle": "oracle",
     }[use]
     if not splits and use == "measure" and not card.splits:
-        return cases(card, key, root=root)[:most]
+        return _with_pancreas(card, cases(card, key, root=root), most)
     if not splits.get(wanted):
         raise InputError(
             f"expected a split '{wanted}' of {name} to {use} with, card {card.name} lists "
             f"{', '.join(splits) or 'none'}; add the case ids to the card"
         )
-    return cases(card, key, wanted, root=root)[:most]
+    return _with_pancreas(card, cases(card, key, wanted, root=root), most)
+
+
+def _of_any_role(card: Card, key: str, use: str, root: Root, fold: int | None, most: int | None) -> list[Case]:
+    """Cases of a source whose patients are dealt into folds; `fold=None`: all that are labelled."""
+    name = f"{card.name}/{key}"
+    require(use != "oracle", f"a source with a split 'oracle', {name} has the role any", use, "train on it instead")
+    found = cases(card, key, root=root)
+    labelled = [case for case in found if case.label is not None]
+    if use == "unlabelled":
+        return [case for case in found if case.label is None][:most]
+    if len(labelled) < len(found):
+        warn(f"{len(found) - len(labelled)} of {len(found)} cases of {name} have no label and are left out")
+    if fold is not None:
+        k = card.folds.k
+        require(0 <= fold < k, f"a fold from 0 to {k - 1} for {name}", fold, "the card's folds say how many")
+        dealt = deal_folds((case.patient for case in labelled), k, card.folds.seed)
+        counted, remedy = f"{len(dealt)} with a label", "bring more, or lower folds.k in a copy of the card"
+        require(len(dealt) >= k, f"at least {k} patients of {name} for {k} folds", counted, remedy)
+        labelled = [case for case in labelled if (dealt[case.patient] == fold) == (use != "train")]
+    return _with_pancreas(card, labelled, most)
+
+
+def _with_pancreas(card: Card, found: list[Case], most: int | None) -> list[Case]:
+    """The first cases; where the card requires a pancreas, of those that have one, and the others are counted."""
+    if not card.require_pancreas:
+        return found[:most]
+    kept, without = [], 0
+    for case in found:
+        if most is not None and len(kept) == most:
+            break
+        if holds_pancreas(case):
+            kept.append(case)
+        else:
+            without += 1
+    if without:
+        warn(f"{without} of {len(kept) + without} cases of {card.name} hold no pancreas and are left out")
+    return kept
+
+
+def deal_folds(patients: Iterable[str], k: int, seed: int) -> dict[str, int]:
+    """Patient -> fold, from 0 to k - 1; sizes differ by one at most. The order of the patients plays no part.
+
+    Example:
+        >>> sorted(deal_folds(["a", "b", "c", "d"], k=2, seed=0).values())
+        [0, 0, 1, 1]
+    """
+    drawn = sorted(set(patients), key=lambda one: hashlib.sha256(f"{seed}/{one}".encode()).digest())
+    return {patient: place % k for place, patient in enumerate(drawn)}
 
 
 def log_reveal(folder: str | Path, digest: str, sources: Sequence[str], command: str) -> Path:

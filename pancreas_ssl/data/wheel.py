@@ -10,7 +10,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from pancreas_ssl.data.cards import Card, PipAccess
+from pancreas_ssl.data.access_methods import PipAccess
+from pancreas_ssl.data.cards import Card
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.files import atomic_path, claim, inside, make_folder, sha256_of, sweep, workspace
 

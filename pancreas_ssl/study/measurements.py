@@ -16,7 +16,7 @@ import pandas as pd
 from jaxtyping import Float32
 
 from pancreas_ssl import __version__
-from pancreas_ssl.data.access import data_digest, parse_source
+from pancreas_ssl.data.access import Root, data_digest, parse_source
 from pancreas_ssl.data.cards import load_card
 from pancreas_ssl.data.image_checks import refuse_twins
 from pancreas_ssl.data.preprocessing import Prepared, prepare_case
@@ -61,7 +61,7 @@ def measure(
     sources: Sequence[str],
     out: str | Path,
     *,
-    root: str | Path | None = None,
+    root: Root = None,
     most: int | None = None,
     votes: bool = True,
     reveal: bool = False,
@@ -110,7 +110,7 @@ def measure(
     code, asked = code_digest(*ROOMS), []
     how, first = {"reveal": reveal, "most": most}, next(iter(models.values()))[0]
     listed = [case for source in sources for case in open_cases(source, "measure", **how, root=_root_of(source, root))]
-    claim([path], overwrite=None, inputs=[file for case in listed for file in (case.image, case.label) if file])
+    claim([path], overwrite=None, inputs=[file for case in listed for file in (case.image, *case.labels)])
     refuse_twins({"measure": (_prepared(first, case) for case in dict.fromkeys(listed))})
     for case in listed:
         data = data_digest([case])
@@ -132,7 +132,7 @@ def _key(row: Mapping[str, Any]) -> tuple:
     return tuple(row.get(name) for name in names)
 
 
-def _root_of(source: str, root: str | Path | None) -> str | Path | None:
+def _root_of(source: str, root: Root) -> str | Path | None:
     """`root` for a card that reads a folder; other cards know where their files are."""
     return root if load_card(parse_source(source)[0]).access.method == "folder" else None
 
@@ -176,7 +176,9 @@ def _command(weights, sources, out, root, most, votes: bool, reveal: bool) -> st
         arguments += ["--weights", name if str(which) == name else f"{name}={which}"]
     for source in sources:
         arguments += ["--source", source]
-    for option, value in (("--root", root), ("--most", most), ("--out", out)):
+    by_card = root if isinstance(root, Mapping) else {"": root}
+    roots = [f"{card}={folder}" if card else folder for card, folder in by_card.items()]
+    for option, value in (*(("--root", one) for one in roots), ("--most", most), ("--out", out)):
         arguments += [option, str(value)] if value is not None else []
     return shlex.join(arguments + ["--no-votes"] * (not votes) + ["--reveal"] * reveal)
 

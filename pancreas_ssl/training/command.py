@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from pancreas_ssl import __version__
-from pancreas_ssl.data.access import cases, parse_source
+from pancreas_ssl.data.access import Root, cases, parse_source
 from pancreas_ssl.data.cards import load_card
 from pancreas_ssl.data.image_checks import refuse_twins
 from pancreas_ssl.data.preprocessing import prepare_cases
@@ -39,7 +39,7 @@ def run_training(
     *,
     out: str | Path,
     arm: str = "supervised",
-    root: str | Path | None = None,
+    root: Root = None,
     seed: int = 0,
     steps: int | None = None,
     device: str = "auto",
@@ -91,7 +91,7 @@ def run_training(
 
     def prepared(split: str, organs: bool = False) -> list:
         listed = cases(source, split=split, root=root) if split in known else []
-        claim(places, inputs=[path for case in listed for path in (case.image, case.label, case.organs) if path])
+        claim(places, inputs=[path for case in listed for path in case.files])
         how = {"spacing": recipe.spacing, "window": recipe.window, "organs": organs}
         return prepare_cases(listed, empty_ok=split != "train", **how)
 
