@@ -39,7 +39,7 @@ def warn(sentence: str) -> None:
         warnings.warn(sentence, DataWarning, stacklevel=3)
     elif sentence not in _SHOWN:
         _SHOWN.add(sentence)
-        print(f"Worth a look: {sentence}.")
+        print(f"Worth a look: {without_paths(sentence)}.")
 
 
 def require(fine: bool, expected: str, got: Any, remedy: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,22 @@ def cache(tmp_path, monkeypatch) -> Path:
     """An empty cache folder of this test's own."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("PANCREAS_SSL_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory) -> Callable[[str], Path]:
+    """The folder of a set's miniature, which its card takes as root: `miniature("nih")`. Built once; do not change it.
+
+    The folder above it holds each set under its card's name, as PANCREAS_SSL_DATA does.
+    """
+    from tests.miniatures import build
+
+    home = tmp_path_factory.mktemp("miniatures")
+
+    def folder(name: str) -> Path:
+        return home / name if (home / name).exists() else build(name, home / name)
+
     return folder
 
 

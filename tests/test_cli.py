@@ -185,7 +185,8 @@ def test_data_fetch_prints_the_folder(monkeypatch, capsys, tmp_path):
 @pytest.mark.parametrize(("levels", "code"), [(["ok", "warning"], 0), (["ok", "error"], 1)])
 def test_data_check_exits_with_1_on_an_error_only(monkeypatch, capsys, levels, code):
     rows = [{"case": "A_000", "check": "spacing", "level": level, "message": "3 [mm]"} for level in levels]
-    monkeypatch.setattr("pancreas_ssl.data.preflight.preflight", lambda card, root=None: pd.DataFrame(rows))
+    table = pd.DataFrame(rows)
+    monkeypatch.setattr("pancreas_ssl.data.preflight.check_sets", lambda cards, root=None, **how: (table, []))
     assert main(["data", "check", "phantom/A"]) == code
     output = capsys.readouterr().out
     assert "3 [mm]" in output and output.splitlines()[-1].startswith("2 checks, ")

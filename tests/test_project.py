@@ -39,7 +39,7 @@ def test_environment_file_repeats_only_name_python_and_extras():
     assert version in Requirement(f"python{PROJECT['requires-python']}").specifier
     (line,) = lines["pip"]
     extras = set(re.fullmatch(r"-e \.\[(.+)\]", line).group(1).split(","))
-    alone = {"bench", "fuzz"}  # what `make bench` and `python -m tests.fuzz` alone need
+    alone = {"bench", "fetch", "fuzz"}  # what `make bench`, `data fetch` and `python -m tests.fuzz` alone need
     assert extras | alone == set(EXTRAS), "environment.yml and pyproject.toml name different extras"
     makefile = (REPOSITORY / "Makefile").read_text()
     assert f"'.[{','.join(sorted(extras))}]'" in makefile and "'.[bench]'" in makefile
@@ -51,7 +51,7 @@ def test_every_requirement_has_a_tested_version_inside_its_range():
         for line in (REPOSITORY / "constraints.txt").read_text().splitlines()
         if line and not line.startswith("#")
     )
-    for text in PROJECT["dependencies"] + EXTRAS["itk"] + EXTRAS["test"]:
+    for text in PROJECT["dependencies"] + EXTRAS["dicom"] + EXTRAS["itk"] + EXTRAS["test"]:
         requirement = Requirement(text)
         version = tested[requirement.name.lower().replace("_", "-")]
         assert requirement.specifier.contains(version, prereleases=True), f"{text}, tested with {version}"

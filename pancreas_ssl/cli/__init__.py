@@ -11,10 +11,11 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from functools import partial
 
 import typer
 
-from pancreas_ssl.cli import course, data, model, study
+from pancreas_ssl.cli import clinical, course, data, model, study  # noqa: F401 (clinical adds to `data`)
 from pancreas_ssl.errors import IDENTIFIERS, DataWarning, InputError, RunError, show_identifiers, without_paths
 from pancreas_ssl.files import told
 from pancreas_ssl.signals import handling, interrupt
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = [argument for argument in arguments if argument not in ("--debug", "--show-identifiers")]
     try:
         with warnings.catch_warnings(), handling(interrupt, signal.SIGTERM):  # a polite kill cleans up, as Ctrl-C does
-            warnings.showwarning = _shown
+            warnings.showwarning = partial(_shown, set())
             if not debug:  # what libraries tell programmers about their next version
                 warnings.simplefilter("ignore", FutureWarning)
                 warnings.simplefilter("ignore", DeprecationWarning)
@@ -91,10 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _shown(message, category, filename, lineno, file=None, line=None) -> None:
-    """A warning about the user's data is one line on standard error; others look as Python shows them."""
+def _shown(before: set[str], message, category, filename, lineno, file=None, line=None) -> None:
+    """A warning about the user's data is one line on standard error, once; others look as Python shows them."""
     if issubclass(category, DataWarning):
-        print(f"pancreas-ssl: warning: {_line(str(message))}", file=sys.stderr)
+        if str(message) not in before:
+            print(f"pancreas-ssl: warning: {_line(str(message))}", file=sys.stderr)
+        before.add(str(message))
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=sys.stderr)
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pancreas_ssl.cli.data import Overwrite, Roots
-from pancreas_ssl.errors import InputError, RunError, without_paths
+from pancreas_ssl.cli.data import AllowLeak, Overwrite, Roots
+from pancreas_ssl.errors import InputError, RunError, require, without_paths
 
 __all__ = ["app"]
 
@@ -32,6 +32,9 @@ def train(
         ),
     ] = "supervised",
     root: Roots = None,
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Fold whose patients are held out, for real sets; by default 0.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of every draw.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, if not the recipe's.")] = None,
     device: Device = "auto",
@@ -43,6 +46,7 @@ def train(
     publish: Annotated[
         Path | None, typer.Option(hidden=True, metavar="STEM", help="Also write STEM.safetensors and STEM.md; resumes.")
     ] = None,
+    allow_leak: AllowLeak = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Train the segmentation network on one source.
@@ -57,6 +61,7 @@ def train(
         source=source,
         arm=arm,
         root=parse_roots(root or ()),
+        fold=fold,
         seed=seed,
         steps=steps,
         device=device,
@@ -65,22 +70,46 @@ def train(
         recipe=Recipe.from_dict(recipe_fields(fields or [])),
         publish=publish,
         overwrite=overwrite,
+        allow_leak=allow_leak,
     )
 
 
 @app.command()
 def predict(
-    ct: Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM series, or a folder of them.")],
-    out: Annotated[Path, typer.Option(help="Mask (.nii.gz); a folder when CT is a folder of scans.")],
+    out: Annotated[Path, typer.Option(help="Mask (.nii.gz); a folder when CT is a folder of scans, or with --source.")],
+    ct: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CT]", help="NIfTI file, DICOM series, or a folder of cases (also patient/study/series)."
+        ),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="CARD[/SOURCE]", help="Segment the cases of a card instead of CT.")
+    ] = None,
+    root: Roots = None,
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or a file.")] = "baseline",
     uncertainty: Annotated[Path | None, typer.Option(help="Also write the entropy map (bits) here.")] = None,
+    dicom_seg: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write a DICOM SEG for every scan that is DICOM.")
+    ] = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
-    """Segment the pancreas in a CT; the mask lies on the CT's own grid."""
+    """Segment the pancreas in a CT, or in all cases of a folder or a card; masks lie on the CT's own grid."""
+    from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.inference import predict_path
 
-    table = predict_path(ct, out, weights=weights, uncertainty=uncertainty, device=device, overwrite=overwrite)
+    table = predict_path(
+        ct,
+        out,
+        weights=weights,
+        uncertainty=uncertainty,
+        device=device,
+        source=source,
+        root=parse_roots(root or ()),
+        dicom_seg=dicom_seg,
+        overwrite=overwrite,
+    )
     print(table.to_string(index=False))
     if failed := list(table.loc[table["status"] == "failed", "case"]):
         raise RunError(
@@ -91,18 +120,36 @@ def predict(
 
 @app.command()
 def evaluate(
-    prediction: Annotated[Path, typer.Argument(metavar="PREDICTION", help="Predicted mask (NIfTI).")],
-    label: Annotated[Path, typer.Argument(metavar="LABEL", help="Reference label (NIfTI).")],
+    prediction: Annotated[
+        Path, typer.Argument(metavar="PREDICTION", help="Predicted mask (NIfTI), or a folder of masks.")
+    ],
+    label: Annotated[
+        Path, typer.Argument(metavar="LABEL", help="Reference (NIfTI, DICOM SEG or RTSTRUCT), or a folder of these.")
+    ],
     label_value: Annotated[
         list[int] | None, typer.Option(help="Value of the pancreas in LABEL; may be repeated.")
     ] = None,
+    out: Annotated[Path | None, typer.Option(help="Of two folders: also write the table here (CSV).")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Compare a mask with a reference label; JSON on standard output."""
-    from pancreas_ssl.evaluation import evaluate_files
+    """Compare a mask with a label (JSON on standard output), or two folders by case (a table; CSV with --out)."""
+    from pancreas_ssl.evaluation import evaluate_files, evaluate_folders, mean_line
 
-    found = evaluate_files(prediction, label, label_values=tuple(label_value or [1]))
-    found = without_paths({name: _json(value) for name, value in found.items()})
-    print(json.dumps(found, indent=1, allow_nan=False))
+    values = tuple(label_value or [1])
+    if not prediction.is_dir():
+        require(out is None, "--out with two folders", f"the file {prediction}", "leave out --out: JSON is printed")
+        found = without_paths({k: _json(v) for k, v in evaluate_files(prediction, label, label_values=values).items()})
+        print(json.dumps(found, indent=1, allow_nan=False))
+        return
+    table = evaluate_folders(prediction, label, values, out=out, overwrite=overwrite)
+    print(table[["case", "dice", "nsd", "hd95", "msd", "volume_ml", "label_volume_ml", "status", "message"]]
+          .to_string(index=False, na_rep="", float_format="{:.3f}".format))  # fmt: skip
+    print(mean_line(table))
+    if failed := list(table.loc[table["status"] == "failed", "case"]):
+        raise RunError(
+            f"expected {len(table)} cases that can be measured, {len(failed)} failed ({', '.join(failed[:5])}"
+            f"{' ...' if len(failed) > 5 else ''}); the table gives the reasons"
+        )
 
 
 def _json(value):

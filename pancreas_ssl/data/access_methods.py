@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from pancreas_ssl.data.card_fields import Package, PackageVersion, RelativePath, Strict
 
-__all__ = ["FolderAccess", "GenerateAccess", "Member", "PipAccess"]
+__all__ = ["ArchiveDownload", "FolderAccess", "GenerateAccess", "HubDownload", "IdcDownload", "Member", "PipAccess"]
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -48,8 +48,43 @@ class PipAccess(Strict):
         return members
 
 
+Gigabytes = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+
+class ArchiveDownload(Strict):
+    """A tar or zip file, checked by its md5, that unpacks into the folder of its name; `gigabytes` are its own."""
+
+    via: Literal["archive"]
+    url: Annotated[
+        str, Field(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])[!-~]{1,400}\.(tar|tar\.gz|zip)$")
+    ]
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    gigabytes: Gigabytes
+
+
+class IdcDownload(Strict):
+    """A collection of the Imaging Data Commons, which holds that of The Cancer Imaging Archive; through idc-index."""
+
+    via: Literal["idc"]
+    collection: Annotated[str, Field(pattern="^[a-z0-9_]{1,100}$")]
+    gigabytes: Gigabytes
+
+
+class HubDownload(Strict):
+    """A data set of the Hugging Face Hub, through huggingface_hub; its archives are unpacked. `gigabytes` of both."""
+
+    via: Literal["huggingface"]
+    repository: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}$")]
+    gigabytes: Gigabytes
+
+
 class FolderAccess(Strict):
-    """Found in a folder of the user's: `root` here, or given at the call."""
+    """Found in a folder of the user's: `root` here, or given at the call.
+
+    `download` is how `fetch` brings it there, `by_hand` what a person has to do, such as register and accept terms.
+    """
 
     method: Literal["folder"]
     root: str | None = None
+    download: Annotated[ArchiveDownload | IdcDownload | HubDownload, Field(discriminator="via")] | None = None
+    by_hand: Annotated[str, Field(max_length=500)] | None = None

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pancreas_ssl.errors import InputError
 
-__all__ = ["Axes", "Excluded", "Expression", "Ids", "Name", "Package", "Patient", "Pattern", "Patterns", "RelativePath",
-           "Strict", "Values", "excluded", "matches", "patient_in"]  # fmt: skip
+__all__ = ["Axes", "Excluded", "Expression", "Hub", "Ids", "Name", "Package", "Patient", "Pattern", "Patterns",
+           "RelativePath", "Strict", "Values", "excluded", "matches", "patient_in"]  # fmt: skip
 
 LETTERS = 100  # of a name
 MOST = 100_000  # ids of a card, or values of its labels
@@ -26,6 +26,16 @@ class Strict(BaseModel):
     """A model that refuses keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Hub(Strict):
+    """What the Hugging Face Hub reads in a card's header, by its names; nothing here depends on it."""
+
+    license: Annotated[str, Field(max_length=60)] | None = None
+    pretty_name: Annotated[str, Field(max_length=200)] | None = None
+    task_categories: list[Annotated[str, Field(max_length=60)]] = Field([], max_length=20)
+    size_categories: list[Annotated[str, Field(max_length=60)]] = Field([], max_length=20)
+    tags: list[str] = []
 
 
 def plain_name(name: str) -> str:

@@ -7,6 +7,7 @@ pancreas, `splits` who trains and who tests. Nothing about a data set stands in 
 import os
 import re
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,10 +18,10 @@ from pancreas_ssl.data.card_fields import (
     Axes,
     Excluded,
     Expression,
+    Hub,
     Labels,
     Name,
     Patient,
-    Pattern,
     Patterns,
     Splits,
     Strict,
@@ -43,7 +44,7 @@ class Layout(Strict):
     image: Patterns = Field(min_length=1)
     label: Patterns = []
     organs: Patterns = []
-    joined: dict[Annotated[int, Field(ge=1, le=255)], Pattern] = Field({}, max_length=50)
+    joined: dict[Annotated[int, Field(ge=1, le=255)], Patterns] = Field({}, max_length=50)
 
     @model_validator(mode="after")
     def _one_kind_of_label(self) -> "Layout":
@@ -62,8 +63,8 @@ class Folds(Strict):
 class Series(Strict):
     """Which DICOM series of a case's folder is read, where it holds several.
 
-    `description` is a regular expression that SeriesDescription has to match, `min_slices` leaves topograms aside,
-    `prefer` decides among those that are left.
+    `description` is a regular expression that SeriesDescription has to hold (case is ignored), `min_slices` leaves
+    topograms aside, `prefer` decides among those that are left.
     """
 
     description: Expression | None = None
@@ -104,15 +105,17 @@ class Limits(Strict):
         return limits
 
 
-class Card(Strict):
+class Card(Hub):
     """One data set. Fields follow the header of the Markdown file; see `data_cards/folder.md` for each.
 
     `patients` is a regular expression whose first group takes the patient out of a case id (default: all of it).
     `label_values["pancreas"]` is what gets segmented, further names are structures the label file may hold besides.
     `splits` maps source -> split -> case ids; a source of role `any` has the one split `all`, or none (what is found).
     `exclude` takes ids, ranges of ids and /patterns/ out of all of this. `parts` names values of the pancreas that are
-    reported besides, such as a tumour. With `label_geometry: image` a label's voxels are trusted and its affine is not:
-    its axes are `label_axes` (else those that its file says), its place is its image's.
+    reported besides, such as a tumour. `structures` maps a label value to a regular expression for the name of its
+    structure, for labels kept as DICOM SEG or RTSTRUCT. With `label_geometry: image` a label's voxels are trusted and
+    its affine is not: its axes are `label_axes` (else those that its file says), its place is its image's. `overlaps`
+    tells by card which other sets hold patients of this one.
     """
 
     name: Annotated[Name, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -122,7 +125,6 @@ class Card(Strict):
     citation: list[str]
     homepage: str | None = None
     doi: str | None = None
-    tags: list[str] = []
     access: GenerateAccess | PipAccess | FolderAccess = Field(discriminator="method")
     layout: Layout
     label_values: Labels
@@ -133,11 +135,13 @@ class Card(Strict):
     require_pancreas: bool = False
     exclude: Excluded = []
     series: Series | None = None
+    structures: dict[Annotated[int, Field(ge=1, le=65_535)], Expression] = Field({}, max_length=50)
     folds: Folds = Folds()
     patients: Patient = "(.+)"
     sources: dict[Name, Source] = Field(min_length=1)
     splits: Splits = {}
     limits: Limits = Limits()
+    overlaps: dict[Name, str] = Field({}, max_length=100)
     known_defects: list[str] = []
 
     _path: Path = PrivateAttr(default=Path())
@@ -157,6 +161,11 @@ class Card(Strict):
     def pancreas(self) -> tuple[int, ...]:
         """Label values that together are the pancreas."""
         return tuple(self.label_values["pancreas"])
+
+    @property
+    def public(self) -> bool:
+        """Whether the case ids are public: of a set that is made, or that its card says how anybody can have."""
+        return self.access.method != "folder" or bool(self.access.download or self.access.by_hand)
 
     @property
     def known_values(self) -> tuple[int, ...]:
@@ -194,6 +203,8 @@ class Card(Strict):
                 raise ValueError(f"the part {name} holds {min(strange)}, which is no value of the pancreas")
         if self.layout.joined and not set(self.pancreas) <= set(self.layout.joined):
             raise ValueError(f"layout.joined needs a file for each value of the pancreas, {list(self.pancreas)}")
+        if self.structures and not set(self.pancreas) <= set(self.structures):
+            raise ValueError(f"structures needs a name for each value of the pancreas, {list(self.pancreas)}")
         if self.label_axes and self.label_geometry == "own":
             raise ValueError("label_axes go with label_geometry: image")
         for source, about in self.sources.items():
@@ -266,7 +277,12 @@ def load_card(name: str | Path) -> Card:
         if not path.is_file():
             known = ", ".join(list_cards()) or f"none in {cards_folder()}"
             raise InputError(f'no data card is called "{name}"; known are: {known} (or pass the path of a .md file)')
-    header, body = split_front_matter(path)
+    return _card(*split_front_matter(path), path)
+
+
+@lru_cache(maxsize=64)
+def _card(header: str, body: str, path: Path) -> Card:
+    """The card of these texts; a study asks for the same one hundreds of times."""
     values, lines = parse_yaml(header, path, first=2)
     card = validate(Card, values, lines, path)
     card._path, card._body = path, body

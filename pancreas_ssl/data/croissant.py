@@ -35,8 +35,11 @@ def _entry(kind: str, identifier: str, /, **fields: Any) -> dict[str, Any]:
     return {"@type": f"cr:{kind}", "@id": identifier, **fields}
 
 
-def _roles(card: Card) -> list[str]:
-    return [role for role in ("image", "label", "organs") if getattr(card.layout, role)]
+def _roles(card: Card) -> dict[str, list[str]]:
+    """What files are for, with their patterns; labels joined from several files are one role."""
+    label = card.layout.label or [pattern for patterns in card.layout.joined.values() for pattern in patterns]
+    roles = {"image": card.layout.image, "label": label, "organs": card.layout.organs}
+    return {role: patterns for role, patterns in roles.items() if patterns}
 
 
 def _distribution(card: Card) -> list[dict[str, Any]]:
@@ -53,10 +56,10 @@ def _distribution(card: Card) -> list[dict[str, Any]]:
         }
         wheel, inside = [_entry("FileObject", "wheel", **about)], {"containedIn": {"@id": "wheel"}}
     sets = []
-    for role in _roles(card):
+    for role, patterns in _roles(card).items():
         members = [m.path for m in access.members if role in m.to] if access.method == "pip" else None
-        files = {"includes": members or [_glob(p) for p in getattr(card.layout, role)], **inside}
-        encoding = "application/x-nifti"
+        files = {"includes": members or [_glob(p) for p in patterns], **inside}
+        encoding = "application/dicom" if all(p.endswith("/") for p in patterns) else "application/x-nifti"
         sets.append(_entry("FileSet", f"{role}-files", name=f"{role} files", encodingFormat=encoding, **files))
     return wheel + sets
 
@@ -106,7 +109,7 @@ def croissant(card: Card) -> dict[str, Any]:
         "identifier": card.doi,
         "version": getattr(card.access, "version", None),
         "isLiveDataset": False,
-        "rai:dataLimitations": card.known_defects or None,
+        "rai:dataLimitations": [*card.known_defects, *card.overlaps.values()] or None,
         "distribution": _distribution(card),
         "recordSet": _records(card),
     }

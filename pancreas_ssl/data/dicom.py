@@ -6,8 +6,6 @@ fine and is not. Positions follow DICOM PS3.3 C.7.6.2: the voxel in column c and
 """
 
 import warnings
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,60 +13,19 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from pancreas_ssl.data.nifti import check_room
-from pancreas_ssl.errors import InputError, require, show_identifiers
+from pancreas_ssl.data.series import candidates, choose, has_dicom
+from pancreas_ssl.errors import InputError, require
 
-__all__ = ["has_dicom", "read_series"]
+__all__ = ["affine_of", "has_dicom", "read_series", "series_in_frame", "sorted_series"]
 
 _LENGTHS = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}
 _RESCALE = {"RescaleSlope": 1, "RescaleIntercept": 0}  # what a series without them means
-_KIND = ("SeriesInstanceUID", "SeriesDescription", "Modality", "NumberOfFrames", "SamplesPerPixel",
-         "PhotometricInterpretation")  # fmt: skip
 _ONE = {
     "patient": ("PatientID", "PatientName", "PatientBirthDate"),
     "study": ("StudyInstanceUID",),
     "frame of reference": ("FrameOfReferenceUID",),
 }
 _MOST_PIXELS = 8192  # along a side of a slice
-_DEFLATED = b"1.2.840.10008.1.2.1.99"  # a transfer syntax that pydicom unpacks whole, whatever it holds
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-
-
-def _headers(folder: Path) -> list:
-    import pydicom
-
-    headers = []
-    for path in sorted(path for path in _files(folder) if path.name.upper() != "DICOMDIR"):
-        if _DEFLATED in _start(path):
-            found, remedy = f"{path} is deflated", "convert the series (dcmconv) first"
-            raise InputError(f"expected slices whose size can be known before they are read, {found}; {remedy}")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # pydicom's warnings quote values
-                header = pydicom.dcmread(path, stop_before_pixels=True)
-                for tag in (*_KIND, *_LENGTHS, *_RESCALE, *sum(_ONE.values(), ())):
-                    header.get(tag)  # decoded when first asked for
-                if "Rows" in header:
-                    header.filename = str(path)
-                    headers.append(header)
-        except Exception as error:
-            if _has_preamble(path):
-                remedy = "remove it or export the series again"
-                raise InputError(f"expected a readable DICOM header, that of {path} is damaged; {remedy}") from error
-    placed = {str(h.get("SeriesInstanceUID")) for h in headers if "ImagePositionPatient" in h}
-    # not the reports and screenshots beside it
-    return [h for h in headers if str(h.get("SeriesInstanceUID")) in placed]
-
-
-def _start(path: Path) -> bytes:
-    with open(path, "rb") as handle:
-        return handle.read(1024)
-
-
-def _has_preamble(path: Path) -> bool:
-    return _start(path)[128:132] == b"DICM"
 
 
 def _numbers(header: Any, tag: str, folder: Path) -> Float[np.ndarray, " N"]:
@@ -87,24 +44,7 @@ def _numbers(header: Any, tag: str, folder: Path) -> Float[np.ndarray, " N"]:
     return numbers
 
 
-def has_dicom(folder: Path) -> bool:
-    """True where one of the first files in or below the folder is a DICOM one (its preamble says so)."""
-    return any(_has_preamble(path) for path in islice(_files(folder), 5))
-
-
-def _one_series(headers: list, folder: Path) -> list:
-    if not headers:
-        remedy = "name the folder with the .dcm files"
-        raise InputError(f"expected the slices of a CT series, {folder} holds no DICOM image; {remedy}")
-    series: dict[str, list] = {}
-    for header in headers:
-        series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
-    if len(series) > 1:
-        firsts = [(len(slices), Path(slices[0].filename).parent.name, slices[0]) for slices in series.values()]
-        shown = show_identifiers()
-        listed = [f"{n} slices in {name}/" + f" ({h.get('SeriesDescription', '')})" * shown for n, name, h in firsts]
-        found, remedy = f"{len(series)}: {', '.join(listed)}", "put the wanted series in a folder of its own"
-        raise InputError(f"expected one DICOM series, {folder} holds {found}; {remedy}")
+def _checked(headers: list, folder: Path) -> list:
     for what, tags in _ONE.items():
         for tag in tags:
             if (count := len({str(header.get(tag, "")).strip() for header in headers})) > 1:
@@ -192,20 +132,56 @@ def _check_line(positions: Float[np.ndarray, "S 3"], names: list[str], folder: P
         raise InputError(f"expected slices on one straight line, {found}; export the whole series again")
 
 
-def read_series(folder: str | Path) -> tuple[Float32[np.ndarray, "C R S"], Float[np.ndarray, "4 4"]]:
+def sorted_series(folder: str | Path, choice: Any = None) -> list:
+    """The headers of a scan's slices, checked, from one end to the other; arguments and errors as `read_series`."""
+    folder = Path(folder)
+    headers = list(choose(candidates(folder), folder, choice).headers)
+    return _sorted_along_normal(_checked(headers, folder), folder)
+
+
+def affine_of(headers: list) -> Float[np.ndarray, "4 4"]:
+    """mm in the RAS world of the voxel (column, row, slice) of sorted headers."""
+    first, last = headers[0], headers[-1]
+    row, column = np.split(np.array(first.ImageOrientationPatient, dtype=float), 2)
+    start, end = (np.array(h.ImagePositionPatient, dtype=float) for h in (first, last))
+    spacing_r, spacing_c = (float(s) for s in first.PixelSpacing)
+    lps = np.eye(4)
+    lps[:3, 0], lps[:3, 1] = row * spacing_c, column * spacing_r
+    lps[:3, 2], lps[:3, 3] = (end - start) / (len(headers) - 1), start
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
+
+
+def read_series(
+    folder: str | Path, choice: Any = None
+) -> tuple[Float32[np.ndarray, "C R S"], Float[np.ndarray, "4 4"]]:
     """The one CT series below a folder, as HU (columns, rows, slices) and its affine (mm, RAS world).
 
     Files that are no DICOM image are passed over. HU = slope * stored + intercept, slice by slice.
+
+    Args:
+        folder: of the slices; they may lie in folders below it.
+        choice: which of several series, as `cards.Series`. None: the only one that is a volume.
 
     Raises:
         InputError: no series, several series, patients or studies, another modality, colours, missing, repeated or
             stray slices, tags without finite numbers, unreadable pixels, too large for this machine.
     """
+    return series_in_frame(folder, choice)[:2]
+
+
+def series_in_frame(
+    folder: str | Path, choice: Any = None
+) -> tuple[Float32[np.ndarray, "C R S"], Float[np.ndarray, "4 4"], str]:
+    """As `read_series`, and the UID of the series' frame of reference."""
+    folder = Path(folder)
+    headers = sorted_series(folder, choice)
+    return _pixels(headers, folder), affine_of(headers), str(headers[0].get("FrameOfReferenceUID") or "")
+
+
+def _pixels(headers: list, folder: Path) -> Float32[np.ndarray, "C R S"]:
     import pydicom
 
-    folder = Path(folder)
-    headers = _sorted_along_normal(_one_series(_headers(folder), folder), folder)
-    first, last = headers[0], headers[-1]
+    first = headers[0]
     hu = np.empty((int(first.Columns), int(first.Rows), len(headers)), dtype=np.float32, order="F")
     for index, header in enumerate(headers):
         name = Path(header.filename).name
@@ -221,10 +197,4 @@ def read_series(folder: str | Path) -> tuple[Float32[np.ndarray, "C R S"], Float
             raise InputError(f"expected the pixels of every slice, {found}; {remedy}") from error
         slope, intercept = (float(header.get(tag, usual)) for tag, usual in _RESCALE.items())
         hu[:, :, index] = stored.T * np.float32(slope) + np.float32(intercept)
-    row, column = np.split(np.array(first.ImageOrientationPatient, dtype=float), 2)
-    start, end = (np.array(h.ImagePositionPatient, dtype=float) for h in (first, last))
-    spacing_r, spacing_c = (float(s) for s in first.PixelSpacing)
-    lps = np.eye(4)
-    lps[:3, 0], lps[:3, 1] = row * spacing_c, column * spacing_r
-    lps[:3, 2], lps[:3, 3] = (end - start) / (len(headers) - 1), start
-    return hu, np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
+    return hu

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from pancreas_ssl.data.access import Case, cache_dir
+from pancreas_ssl.data.dicom_labels import is_dicom_label
 from pancreas_ssl.data.image_checks import Check, passed
 from pancreas_ssl.data.nifti import forms_disagree
-from pancreas_ssl.data.reading import grid_difference, read_label
+from pancreas_ssl.data.reading import grid_difference, read_image, read_label
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import write_text
@@ -66,7 +67,8 @@ def _orientation(case: Case, image: Volume, label: Volume, name: str) -> tuple[s
 
 def _edges(label: Volume, name: str) -> tuple[str, str]:
     ends = zip(("left", "right", "back", "front", "lowest", "highest"), np.ndindex(3, 2), strict=True)
-    touched = [name for name, (axis, end) in ends if label.array.take(-end, axis).any()]
+    # A view; `take` copies the whole volume where it is Fortran-ordered
+    touched = [name for name, (axis, end) in ends if np.moveaxis(label.array, axis, 0)[-end].any()]
     if touched:
         slices = " and ".join(touched)
         return "warning", f"{name} touches the {slices} slice, so part of the pancreas may lie outside"
@@ -86,6 +88,9 @@ def _label_checks(case: Case, label: Volume, image: Volume) -> Iterator[Check]:
         yield "label grid", "ok", "label and image have one grid"
     volume, (low, high) = float(np.count_nonzero(label.array)) * label.voxel_ml, case.limits.pancreas_ml
     if volume == 0:
+        if case.require_pancreas:
+            yield "pancreas volume", "ok", f"{name} holds no pancreas, so the card leaves it out"
+            return
         needed = case.split in ("train", "held_out", "oracle", "all")
         wanted = " or ".join(map(str, case.label_values))
         said = f"expected a pancreas (label value {wanted}), {name} holds no pancreas"
@@ -111,7 +116,12 @@ def read_case_label(
     Raises:
         InputError: as `read_label`.
     """
-    how = {"known": case.known_values, "placed_as_image": case.geometry == "image", "axes": case.axes}
+    how = {
+        "known": case.known_values,
+        "structures": dict(case.structures),
+        "placed_as_image": case.geometry == "image",
+        "axes": case.axes,
+    }
     return read_label(case.joined or case.label, values or case.label_values, image, other_grid=other_grid, **how)
 
 
@@ -127,13 +137,17 @@ def holds_pancreas(case: Case) -> bool:
         code_digest("data"),
         case.label_values,
         [value for value, _ in case.joined],
+        case.structures,
         list(map(states_of, case.labels)),
     ]
     kept = cache_dir() / "pancreas" / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
     if kept.is_file() and (said := kept.read_text()) in ("yes", "no"):
         return said == "yes"
     values = case.label_values
-    found = bool(read_label(case.joined or case.label, values, known=case.known_values).array.any())
+    if is_dicom_label(case.label):
+        found = bool(read_case_label(case, read_image(case.image, case.series), values).array.any())
+    else:
+        found = bool(read_label(case.joined or case.label, values, known=case.known_values).array.any())
     write_text(kept, "yes" if found else "no")
     return found
 

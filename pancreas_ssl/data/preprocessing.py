@@ -2,27 +2,27 @@
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Num, UInt8
+from jaxtyping import Float, Float32, Int, Num, UInt8
 
 from pancreas_ssl.data.access import Case, cache_dir
 from pancreas_ssl.data.image_checks import checked_image, voxel_hash
 from pancreas_ssl.data.label_checks import checked_label
+from pancreas_ssl.data.prepared_cache import Mapped, PreparedFile, restore, save
 from pancreas_ssl.data.reading import read_organs
 from pancreas_ssl.data.resampling import covering_grid, resample
 from pancreas_ssl.data.volume import Volume, spacing_of
 from pancreas_ssl.errors import InputError, require, warn
-from pancreas_ssl.files import atomic_path
 from pancreas_ssl.manifest import states_of
 from pancreas_ssl.versions import code_digest
 
-__all__ = ["Prepared", "prepare", "prepare_case", "prepare_cases", "to_volume_grid"]
+__all__ = ["Prepared", "case_digest", "check_grid", "labelled_voxels", "prepare", "prepare_case", "prepare_cases",
+           "prepared_file", "prepared_folder", "to_volume_grid"]  # fmt: skip
 
 Window = tuple[float, float]
 
@@ -33,7 +33,8 @@ class Prepared:
 
     `affine` takes indices of this grid to mm; `window` holds the HU shown as -1 and 1; `organs`, where it was asked
     for, holds the card's organ numbers (`phantom.tissues.Organ` for the phantom). `voxels`, of a case read from files,
-    is the digest of its scan (`image_checks.voxel_hash`), by which copies are found.
+    is the digest of its scan (`image_checks.voxel_hash`), by which copies are found. The arrays of a case in a file
+    are `prepared_cache.Mapped`: they are read where they are indexed.
     """
 
     id: str
@@ -45,6 +46,17 @@ class Prepared:
     window: Window
     organs: UInt8[np.ndarray, "1 X Y Z"] | None = None
     voxels: str = ""
+
+
+def check_grid(
+    spacing: float | tuple[float, float, float], window: Window
+) -> tuple[tuple[float, float, float], Window]:
+    """Spacing (three sides in mm) and window (HU) as numbers, or an `InputError` where they are none."""
+    goal = (float(spacing),) * 3 if np.isscalar(spacing) else tuple(float(s) for s in spacing)
+    low, high = (float(w) for w in window)
+    require(low < high, "a window (low, high) in HU with low < high", f"({low:g}, {high:g})", "swap them")
+    require(0 < min(goal) <= max(goal) < np.inf, "a spacing above 0 mm", goal, "3.0 is the default")
+    return goal, (low, high)
 
 
 def prepare(
@@ -74,10 +86,7 @@ def prepare(
         >>> prepare(ct).image.shape, float(prepare(ct).image[0, 5, 5, 5])
         ((1, 20, 20, 20), 0.0)
     """
-    goal = (float(spacing),) * 3 if np.isscalar(spacing) else tuple(float(s) for s in spacing)
-    low, high = (float(w) for w in window)
-    require(low < high, "a window (low, high) in HU with low < high", f"({low:g}, {high:g})", "swap them")
-    require(min(goal) > 0, "a spacing above 0 mm", goal, "3.0 is the default")
+    goal, (low, high) = check_grid(spacing, window)
     for other in filter(None, (label, organs)):
         got = f"{other.shape} and {image.shape}"
         require(other.shape == image.shape, "label and image of one shape", got, "read with like=")
@@ -121,7 +130,7 @@ def to_volume_grid(
     starts = [0.0 if abs(start) < 1e-6 else float(start) for start in starts]
     steps = [1.0 if abs(step - 1) < 1e-6 else float(step) for step in steps]
     if mode == "linear":
-        return resample(np.asarray(values), like.shape, starts, steps)
+        return resample(np.asarray(values), like.shape, starts, steps, order="K")
     return _nearest(values, like.shape, starts, steps)
 
 
@@ -129,29 +138,71 @@ def _key(case: Case, spacing, window: Window, organs: bool) -> str:
     """Changes with the files (path, size, times, place on the disk), the card, the parameters and the code."""
     parts: list = [code_digest("data"), case.id, case.source, case.split, case.label_values, case.known_values]
     parts += [case.limits.model_dump(), [value for value, _ in case.joined], case.geometry, case.axes, spacing, window]
-    parts += [case.series and case.series.model_dump()]
+    parts += [case.series and case.series.model_dump(), case.structures]
     for path in (case.image, *case.labels, *((case.organs,) if organs and case.organs else ())):
         parts += states_of(path)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
+def case_digest(case: Prepared) -> str:
+    """sha256 over a case's name, shape, image (float32), label and organ map; of a mapped case as it was saved."""
+    held = [array for array in (case.image, case.label, case.organs) if array is not None]
+    file, name = getattr(case.image, "file", None), f"{case.source}/{case.id} {case.image.shape}"
+    there = len({"image", "label", "organs"} & set(file.arrays)) if file is not None else 0
+    if there == len(held) and file.facts["name"] == name and all(getattr(a, "file", None) is file for a in held):
+        return file.facts["digest"]
+    digest = hashlib.sha256(name.encode())
+    for array in held:
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def labelled_voxels(case: Prepared) -> Int[np.ndarray, "N 3"]:
+    """Indices of the labelled voxels, in the smallest type that holds them; of a mapped case as they were saved.
+
+    Example:
+        >>> image = np.zeros((1, 4, 4, 4), np.float32)
+        >>> case = Prepared("1", "demo", image, (image == 0).astype(np.uint8), (3.0,) * 3, np.eye(4), (-150.0, 250.0))
+        >>> labelled_voxels(case).shape, labelled_voxels(case).dtype
+        ((64, 3), dtype('int16'))
+    """
+    if isinstance(case.label, Mapped):
+        return np.array(case.label.file.arrays["inside"])
+    kind = np.int16 if max(case.image.shape) < 2**15 else np.int32
+    return np.argwhere(case.label[0] > 0).astype(kind)
+
+
+def prepared_folder() -> Path:
+    """Where prepared cases are kept."""
+    return cache_dir() / "prepared"
+
+
+def prepared_file(case: Case, spacing: float, window: Window, organs: bool) -> Path:
+    """Where a case prepared in this way is kept, or would be."""
+    return prepared_folder() / f"{_key(case, spacing, window, organs)}.safetensors"
+
+
 def _save(path: Path, prepared: Prepared, warnings: list[str]) -> None:
-    absent = np.zeros(0, np.uint8)
-    label = np.packbits(prepared.label) if prepared.label is not None else absent
-    organs = prepared.organs if prepared.organs is not None else absent
-    with atomic_path(path, state=True) as temporary, open(temporary, "wb") as handle:
-        image = prepared.image.astype(np.float16)
-        told = {"voxels": np.array(prepared.voxels), "warnings": np.array(warnings, dtype=str)}
-        np.savez(handle, image=image, label=label, affine=prepared.affine, organs=organs, **told)
+    arrays = {"image": prepared.image.astype(np.float16), "label": prepared.label, "organs": prepared.organs}
+    if prepared.label is not None:
+        arrays["inside"] = labelled_voxels(prepared)
+    facts = {
+        "name": f"{prepared.source}/{prepared.id} {prepared.image.shape}",
+        "affine": prepared.affine.tolist(),
+        "voxels": prepared.voxels,
+        "warnings": warnings,
+        "digest": case_digest(prepared),
+    }
+    save(path, {name: array for name, array in arrays.items() if array is not None}, facts)
 
 
-def _restore(path: Path, case: Case, window: Window) -> tuple[Prepared, list[str]]:
-    with np.load(path) as stored:
-        image, affine, bits = stored["image"].astype(np.float32), stored["affine"], stored["label"]
-        organs = stored["organs"] if stored["organs"].size else None
-        voxels, warnings = str(stored["voxels"]), stored["warnings"].tolist()
-    label = np.unpackbits(bits, count=image.size).reshape(image.shape) if bits.size else None
-    return Prepared(case.id, case.source, image, label, spacing_of(affine), affine, window, organs, voxels), warnings
+def _restored(file: PreparedFile, case: Case, window: Window, mapped: bool) -> Prepared:
+    image, label, organs = (file.mapped(name) for name in ("image", "label", "organs"))
+    if not mapped:
+        image, label, organs = (None if array is None else array[...] for array in (image, label, organs))
+    affine = np.array(file.facts["affine"])
+    where = spacing_of(affine), affine, window
+    return Prepared(case.id, case.source, image, label, *where, organs, file.facts["voxels"])
 
 
 def prepare_case(
@@ -162,12 +213,14 @@ def prepare_case(
     cache: bool = True,
     empty_ok: bool = True,
     organs: bool = False,
+    mapped: bool = False,
 ) -> Prepared:
     """Read and prepare one case, through the gates of `image_checks` and `label_checks`.
 
     A scan that had to be resampled is kept in the cache folder under a key of files and parameters, so the second
     call takes milliseconds and gives the same warnings. `empty_ok=False` (training) refuses a case without a labelled
-    pancreas; `organs=True` reads the card's organ map too.
+    pancreas; `organs=True` reads the card's organ map too. With `mapped=True` (training on many cases) the arrays stay
+    in the cache's file and are read where they are indexed (`prepared_cache.Mapped`), with the same numbers.
 
     Raises:
         InputError: a scan or label that `preflight` would call an error, or what `empty_ok` and `organs` ask for lacks.
@@ -176,25 +229,23 @@ def prepare_case(
         remedy = "train without the recipe's augmentation 'labels' and organs_weight, or name organs under layout in it"
         raise InputError(f"expected an organ map for case {case.id}, its card names none; {remedy}")
     window = (float(window[0]), float(window[1]))
-    stored = cache_dir() / "prepared" / f"{_key(case, spacing, window, organs)}.npz" if cache else None
-    prepared = None
-    if stored is not None and stored.is_file():
-        try:
-            prepared, warnings = _restore(stored, case, window)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            pass  # damaged: made again below
-        else:
-            for sentence in warnings:
-                warn(sentence)
-    if prepared is None:
-        image, warnings = checked_image(case.image, case.limits)
+    stored = prepared_file(case, spacing, window, organs) if cache else None
+    file = restore(stored, whole=not mapped) if stored is not None else None
+    if file is not None:
+        prepared = _restored(file, case, window, mapped)
+        for sentence in file.facts["warnings"]:
+            warn(sentence)
+    else:
+        image, warnings = checked_image(case.image, case.limits, case.series)
         label, more = checked_label(case, image)
         named = read_organs(case.organs, image) if organs else None
         prepared = prepare(image, label, organs=named, spacing=spacing, window=window, id=case.id, source=case.source)
         prepared = replace(prepared, voxels=voxel_hash(image.array))
-        if stored is not None and prepared.image.shape[1:] != image.shape:
+        if stored is not None and (mapped or prepared.image.shape[1:] != image.shape):
             _save(stored, prepared, warnings + more)
-    if not empty_ok and (prepared.label is None or not prepared.label.any()):
+            file = restore(stored, whole=False) if mapped else None
+            prepared = _restored(file, case, window, mapped) if file else prepared
+    if not empty_ok and (prepared.label is None or not len(labelled_voxels(prepared))):
         found, remedy = "its label is empty" if case.label else "it has no label", "leave it out or check label_values"
         raise InputError(f"expected a labelled pancreas in case {case.id} for training, {found}; {remedy}")
     return prepared

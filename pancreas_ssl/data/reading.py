@@ -5,6 +5,7 @@ interpolated, so writing back is exact for every orientation and for oblique sca
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from nibabel.orientations import (
     ornt_transform,
 )
 
-from pancreas_ssl.data.dicom import read_series
+from pancreas_ssl.data.dicom import series_in_frame
+from pancreas_ssl.data.dicom_labels import PANCREAS, is_dicom_label, read_structures
 from pancreas_ssl.data.nifti import nifti_image, nifti_on_grid, nifti_voxels
 from pancreas_ssl.data.volume import Original, Volume, same_grid
 from pancreas_ssl.errors import InputError, require
@@ -48,10 +50,11 @@ def _original(image: nibabel.Nifti1Image, path: Path) -> Original:
     return Original(shape, affine, aff2axcodes(affine), header.copy(), oriented, str(path))
 
 
-def read_image(path: str | Path) -> Volume:
+def read_image(path: str | Path, series: Any = None) -> Volume:
     """Read a CT (NIfTI file or DICOM folder) as float32 HU with RAS+ axes.
 
-    A 4D file with a single last entry counts as 3D. Whether the values look like HU is checked by `preflight`.
+    Of several DICOM series, `series` of a card chooses one. A 4D file with a single last entry counts as 3D. Whether
+    the values look like HU is checked by `preflight`.
 
     Raises:
         InputError: as `nifti_image`, NaN or infinite voxels, faulty DICOM series.
@@ -62,8 +65,8 @@ def read_image(path: str | Path) -> Volume:
     """
     path = Path(path)
     if path.is_dir():
-        array, affine = read_series(path)
-        original = Original(array.shape, affine, aff2axcodes(affine), None, True, str(path))
+        array, affine, frame = series_in_frame(path, series)
+        original = Original(array.shape, affine, aff2axcodes(affine), None, True, str(path), frame)
     else:
         image = nifti_image(path)
         array, original = nifti_voxels(image, path, np.float32), _original(image, path)
@@ -91,6 +94,7 @@ def read_label(
     placed_as_image: bool = False,
     axes: str | None = None,
     other_grid: bool = False,
+    structures: Mapping[int, str] | None = None,
 ) -> Volume:
     """Read a segmentation as uint8: 1 where the file has one of `values`, else 0; RAS+ axes.
 
@@ -103,20 +107,28 @@ def read_label(
         placed_as_image: take the voxels alone, turned to RAS, and the affine of `like`, whose shape they must have.
         axes: codes of the stored axes, such as LAI, for `placed_as_image`; else the file's own, or those of `like`.
         other_grid: let a grid pass that is not that of `like`.
+        structures: of a DICOM SEG or RTSTRUCT, the name that stands for a value, as in `read_structures`.
 
     Raises:
         InputError: as `read_image`, and values that are not whole, negative or unknown, another grid, an empty label.
     """
     joined = [(None, Path(path))] if isinstance(path, str | Path) else list(path)
-    image, array = _joined(joined, placed=not placed_as_image)
-    path = joined[0][1]
+    path, dicom = joined[0][1], len(joined) == 1 and is_dicom_label(joined[0][1])
+    if dicom:
+        require(like is not None, f"the image of the DICOM label {path}", "none", "name it, or convert the label")
+        named = structures or {values[0]: PANCREAS}
+        image, array = None, read_structures(path, like.original, named)
+    else:
+        image, array = _joined(joined, placed=not placed_as_image)
     if known is not None:
         strange = sorted({int(value) for value in distinct_values(array)} - {0, *known, *values})
         if strange:
             some, remedy = ", ".join(map(str, strange[:8])), "name them under label_values in the card"
             raise InputError(f"expected the label values of the data card, {path} also holds {some}; {remedy}")
     mask = (np.isin(array, values) if len(values) > 1 else array == values[0]).view(np.uint8)
-    if placed_as_image:
+    if dicom:
+        volume = _to_ras(mask, replace(like.original, path=str(path)))
+    elif placed_as_image:
         volume = _placed_as(like, mask, image, axes, path)
     else:
         volume = _on_grid(_to_ras(mask, _original(image, path)), None if other_grid else like)
@@ -164,7 +176,7 @@ def _whole_numbers(path: Path, placed: bool = True) -> tuple[nibabel.Nifti1Pair,
         if strange := int(np.count_nonzero(~np.isfinite(array))):
             raise InputError(f"expected whole numbers in a label, {path} has {strange} NaN or infinite voxels; use 0")
         whole = np.rint(array)
-        if not np.array_equal(whole, array):
+        if np.abs(whole - array).max(initial=0) > 1e-4:  # files with a slope of 1.00000006 are in use
             raise InputError(f"expected whole numbers in a label, {path} has fractions; is it a probability map?")
         array = whole
     if array.min() < 0:

@@ -62,17 +62,18 @@ def resample(
     starts: Iterable[float],
     steps: Iterable[float],
     kernel: str = "triangle",
+    order: str = "C",
 ) -> Float32[np.ndarray, "x y z"]:
     r"""Values at positions `start + k * step` (input voxels) along each axis, averaged over the output voxel.
 
     out[i, j, k] = \sum_{xyz} W_{ix} W_{jy} W_{kz} in[x, y, z], W of rows that sum to one: a triangle of half-width
     max(1, step) (linear interpolation, widened), or with kernel="overlap" the shared length of the two voxels, so
     that a mask becomes the fraction of the output voxel that is covered. The axis that shrinks most goes first; an
-    axis that does not change is not touched.
+    axis that does not change is not touched. With order="K" the memory order is the one that needs no further copy.
     """
     out = array
     todo = [(step, axis, n, start) for axis, (n, start, step) in enumerate(zip(sizes, starts, steps, strict=True))]
     for step, axis, n, start in sorted(todo, reverse=True):
         if n != out.shape[axis] or start != 0 or step != 1:
             out = _along(out, axis, _weights(out.shape[axis], n, start, step, kernel))
-    return np.ascontiguousarray(out, dtype=np.float32)
+    return np.asarray(out, dtype=np.float32, order=order)

@@ -27,7 +27,8 @@ from pancreas_ssl.data.label_checks import holds_pancreas
 from pancreas_ssl.errors import InputError, RunError, require, warn
 from pancreas_ssl.files import make_folder, open_to_append
 
-__all__ = ["USES", "check_role", "deal_folds", "find_source", "full_name", "log_reveal", "open_cases", "role_of"]
+__all__ = ["USES", "check_role", "deal_folds", "find_source", "full_name", "log_reveal", "open_cases", "role_of",
+           "warn_of_overlap"]  # fmt: skip
 
 USES = ("train", "select", "unlabelled", "measure", "oracle")
 REVEALS = "reveals.log"
@@ -68,6 +69,29 @@ def role_of(name: str) -> str:
     """
     card, key = find_source(name)
     return card.sources[key].role
+
+
+def warn_of_overlap(trained: str, measured: str) -> None:
+    """Warn where a card says that its set shares scans with the other's: voxels that were resampled or cropped since
+    are no longer the same, so that no digest finds them.
+
+    Args:
+        trained, measured: sources or cards; the card of the one that trained may be gone by now.
+    """
+    cards = []
+    for name in (trained, measured):
+        try:
+            cards.append(find_source(name)[0])
+        except (InputError, OSError):
+            cards.append(None)
+    names = [
+        card.name if card else Path(parse_source(one)[0]).stem
+        for card, one in zip(cards, (trained, measured), strict=True)
+    ]
+    for card, other in zip(cards, names[::-1], strict=True):
+        if sentence := getattr(card, "overlaps", {}).get(other):
+            warn(f"{names[1]} is measured and {names[0]} trained, sets that overlap: {sentence}")
+            return
 
 
 def check_role(name: str, use: str, *, reveal: bool = False) -> str:
@@ -158,18 +182,23 @@ def _of_any_role(card: Card, key: str, use: str, root: Root, fold: int | None, m
     require(use != "oracle", f"a source with a split 'oracle', {name} has the role any", use, "train on it instead")
     found = cases(card, key, root=root)
     labelled = [case for case in found if case.label is not None]
-    if use == "unlabelled":
-        return [case for case in found if case.label is None][:most]
-    if len(labelled) < len(found):
-        warn(f"{len(found) - len(labelled)} of {len(found)} cases of {name} have no label and are left out")
+    dealt = deal_folds((case.patient for case in labelled), card.folds.k, card.folds.seed)
+    if use == "unlabelled":  # without other scans of patients that are held out
+        return [case for case in found if case.label is None and dealt.get(case.patient, -1) != fold][:most]
     if fold is not None:
         k = card.folds.k
         require(0 <= fold < k, f"a fold from 0 to {k - 1} for {name}", fold, "the card's folds say how many")
-        dealt = deal_folds((case.patient for case in labelled), k, card.folds.seed)
         counted, remedy = f"{len(dealt)} with a label", "bring more, or lower folds.k in a copy of the card"
         require(len(dealt) >= k, f"at least {k} patients of {name} for {k} folds", counted, remedy)
+    if len(labelled) < len(found):
+        warn(f"{len(found) - len(labelled)} of {len(found)} cases of {name} have no label and are left out")
+    if fold is not None:
         labelled = [case for case in labelled if (dealt[case.patient] == fold) == (use != "train")]
-    return _with_pancreas(card, labelled, most)
+    kept = _with_pancreas(card, labelled, most)
+    values, none = " or ".join(map(str, card.pancreas)), f"none among {len(labelled)} with a label"
+    require(bool(kept) or use == "select", f"a case of {name} to {use} with a pancreas (label value {values})", none,
+            "check layout.label and label_values in the card")  # fmt: skip
+    return kept
 
 
 def _with_pancreas(card: Card, found: list[Case], most: int | None) -> list[Case]:
@@ -184,7 +213,7 @@ def _with_pancreas(card: Card, found: list[Case], most: int | None) -> list[Case
             kept.append(case)
         else:
             without += 1
-    if without:
+    if without and kept:
         warn(f"{without} of {len(kept) + without} cases of {card.name} hold no pancreas and are left out")
     return kept
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Num, Shaped
+from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 
-__all__ = ["Original", "Volume", "same_grid", "spacing_of"]
+__all__ = ["Original", "Volume", "as_stored", "same_grid", "spacing_of"]
 
 
 def spacing_of(affine: Float[np.ndarray, "4 4"]) -> tuple[float, float, float]:
@@ -21,7 +22,7 @@ class Original:
 
     `shape` and `affine` (mm, RAS world) are the file's own, `orientation` its axis codes such as ("L", "A", "S"),
     `header` a copy of the NIfTI header (None for DICOM). `oriented` is False where the file carries neither sform
-    nor qform, so that left and right are a guess.
+    nor qform, so that left and right are a guess. `frame` is a DICOM series' frame of reference.
     """
 
     shape: tuple[int, int, int]
@@ -30,6 +31,7 @@ class Original:
     header: Any = field(default=None, repr=False)
     oriented: bool = True
     path: str = ""
+    frame: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Volume:
         shift = np.eye(4)
         shift[:3, 3] = [side.start for side in box]
         return Volume(self.array[box], self.affine @ shift)
+
+
+def as_stored(array: Shaped[np.ndarray, "X Y Z"], original: Original) -> Shaped[np.ndarray, "I J K"]:
+    """An array of a volume's RAS axes in the order and direction of the axes of its file."""
+    return apply_orientation(array, ornt_transform(axcodes2ornt("RAS"), io_orientation(original.affine)))
 
 
 def same_grid(

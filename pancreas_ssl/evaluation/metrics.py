@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Bool
 
 from pancreas_ssl.data.cards import Limits
+from pancreas_ssl.data.dicom_labels import is_dicom_label
 from pancreas_ssl.data.image_checks import geometry_checks, passed
 from pancreas_ssl.data.reading import distinct_values, read_label
 from pancreas_ssl.errors import InputError, require
@@ -157,7 +158,8 @@ def evaluate_files(
 
     Args:
         prediction: mask with 1 = pancreas, as `pancreas-ssl predict` writes it.
-        label: reference; the voxels whose value is among `label_values` are pancreas (masses may be merged in).
+        label: reference, NIfTI or a DICOM SEG or RTSTRUCT of the same scan; the voxels whose value is among
+            `label_values` are pancreas (masses may be merged in).
         tolerance_mm: of the NSD; None takes `tolerance_for`.
 
     Returns:
@@ -176,14 +178,18 @@ def evaluate_files(
         raise InputError(
             f"expected label values of 1 and above (0 is the background), got {found}; name the pancreas's"
         )
-    reference = read_label(label, values=values)
-    predicted = read_label(prediction, values=(1,), like=reference)
+    if dicom := is_dicom_label(Path(label)):  # on the grid of the mask, which is the scan's
+        predicted = read_label(prediction)
+        reference = read_label(label, values=values, like=predicted)
+    else:
+        reference = read_label(label, values=values)
+        predicted = read_label(prediction, values=(1,), like=reference)
     for volume in (reference, predicted):
         passed(geometry_checks(volume, Limits()))
     if others := _values_beside(prediction, {0, 1}):
         remedy = "set pancreas to 1, all else to 0"
         raise InputError(f"expected a mask of 0 and 1 as prediction, {prediction} also holds {others}; {remedy}")
-    if not reference.array.any() and (others := _values_beside(label, {0})):
+    if not dicom and not reference.array.any() and (others := _values_beside(label, {0})):
         wanted, remedy = " or ".join(map(str, values)), "choose one of these with label_values (--label-value)"
         raise InputError(f"expected the label value {wanted}, {label} holds only {others}; {remedy}")
     row = evaluate_case(predicted.array, reference.array, reference.spacing, tolerance_mm)

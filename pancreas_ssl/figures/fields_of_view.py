@@ -1,5 +1,6 @@
 """Where scans begin and end: fields of view to scale, with the pancreas's box inside."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -45,14 +46,15 @@ def geometry(volumes: dict[str, Any], title: str = "", *, name: str = "geometry"
                 look = {"facecolor": LABEL.colour, "edgecolor": "black", "hatch": "///", "linewidth": 1}
                 corner = (left + size[0] - high[0], low[2])
                 axis.add_patch(Rectangle(corner, high[0] - low[0], high[2] - low[2], **look))
-            axis.set(xlim=(0, wide), ylim=(0, tall), aspect="equal", xticks=[0, 200, 400])
+            axis.set(
+                xlim=(0, wide), ylim=(0, tall), aspect="equal", xticks=[at for at in (0, 200, 400) if at <= 1.05 * wide]
+            )
             axis.set_title(what, fontsize=9)
             axis.spines[:].set_visible(False)
             rows.append(_row(what, volumes[what], drawn, box))
         axes[0].set_ylabel("mm from the lowest slice")
-        figure.supxlabel(
-            "mm, the patient's right on the left; hatched: the pancreas's box; a line every ten slices", fontsize=9
-        )
+        said = "mm, the patient's right on the left; hatched: the pancreas's box; a line every ten slices"
+        figure.supxlabel(fill(said, round(14 * width)), fontsize=9)
     said = "; ".join(f"{r['scan']} {r['size, mm']} mm in voxels of {r['spacing, mm']} mm" for r in rows)
     alt = (
         f"{title or 'Fields of view'}: a front view of each scan's extent, with the pancreas's box hatched "

@@ -3,6 +3,7 @@
 Teaching and research only, not for clinical use.
 """
 
+from pancreas_ssl.inference.leaks import refuse_leaks
 from pancreas_ssl.inference.paths import predict_path
 from pancreas_ssl.inference.predict import Prediction, predict_volume
 from pancreas_ssl.inference.sliding import body_box, predict_prepared
@@ -19,6 +20,7 @@ __all__ = [
     "predict_path",
     "predict_prepared",
     "predict_volume",
+    "refuse_leaks",
     "save_weights",
     "without_fat",
 ]

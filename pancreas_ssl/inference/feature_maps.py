@@ -41,7 +41,11 @@ def feature_map(
     network, window = model.network, model.window_size
     body = [slice(part.start // 2 * 2, part.stop) for part in body_box(image[0].numpy(force=True))]
     inside = image[(slice(None), *body)].cpu()[None]
-    inside = F.pad(inside, [pad for n in inside.shape[:1:-1] for pad in (0, n % 2)], value=-1.0)
+    sizes = inside.shape[2:]  # even from here on, and at least a window's, with the image at an even place
+    wholes = [max(size, n + n % 2) for size, n in zip(window, sizes, strict=True)]
+    before = [(whole - n) // 4 * 2 for whole, n in zip(wholes, sizes, strict=True)]
+    pads = [(b, whole - n - b) for b, whole, n in zip(before, wholes, sizes, strict=True)]
+    inside = F.pad(inside, [pad for pair in pads[::-1] for pad in pair], value=-1.0)
 
     def nothing(windows: Tensor) -> Tensor:
         return windows.new_zeros(len(windows), network.channels[0], *[n // 2 for n in windows.shape[2:]])
@@ -54,7 +58,8 @@ def feature_map(
         device=device, precision=precision,
     )  # fmt: skip
     whole = torch.zeros(1, network.channels[0], *[(n + 1) // 2 for n in image.shape[1:]])
-    whole[(..., *(slice(part.start // 2, (part.stop + 1) // 2) for part in body))] = found
+    own = (slice(b // 2, b // 2 + (n + 1) // 2) for b, n in zip(before, sizes, strict=True))
+    whole[(..., *(slice(part.start // 2, (part.stop + 1) // 2) for part in body))] = found[(..., *own)]
     return whole
 
 

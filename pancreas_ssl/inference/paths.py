@@ -6,21 +6,24 @@ The manifest beside a mask says which scan, weights, settings and code made it; 
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from pancreas_ssl.data.dicom import has_dicom
+from pancreas_ssl.data.access import Root
+from pancreas_ssl.data.dicom import sorted_series
+from pancreas_ssl.data.dicom_seg import check_highdicom, check_source, write_seg
 from pancreas_ssl.data.image_checks import checked_image
 from pancreas_ssl.data.reading import write_on_original
+from pancreas_ssl.data.volume import as_stored
 from pancreas_ssl.devices import describe, resolve_device
 from pancreas_ssl.errors import InputError, RunError, require, show_identifiers, without_paths
 from pancreas_ssl.files import atomic_path, claim, make_folder, record_of, sha256_of
 from pancreas_ssl.inference.predict import predict_volume
-from pancreas_ssl.inference.scans import NIFTI, case_name, find_scans
+from pancreas_ssl.inference.scans import NIFTI, Scan, scans_in, scans_of_card
 from pancreas_ssl.inference.weights import Model, digest_of, load_weights
 from pancreas_ssl.manifest import files_of
 from pancreas_ssl.versions import code_digest
@@ -39,32 +42,39 @@ USUAL_ML = (15.0, 250.0)  # adult pancreases; outside, the mask deserves a look
 
 
 def predict_path(
-    ct: str | Path,
+    ct: str | Path | None,
     out: str | Path,
     weights: str | Path | Model = "baseline",
     uncertainty: str | Path | None = None,
     device: str = "auto",
     largest: bool = True,
     *,
+    source: str | None = None,
+    root: Root = None,
+    dicom_seg: str | Path | None = None,
     overlap: float = 0.5,
     progress: bool = True,
     overwrite: bool = False,
 ) -> "pd.DataFrame":
     """Segment a scan or a folder of scans; masks are uint8 NIfTI (1 = pancreas) on each file's own grid.
 
-    A folder may hold NIfTI files, DICOM series in sub-folders, and sub-folders with an `image.nii.gz`; they are
-    taken in the order of their names. Each gives `<case>.nii.gz` in `out`, and `predictions.csv` there is rewritten
-    after every scan. Called again, it resumes where it stopped: a scan is skipped whose mask was made of the same
-    file by the same weights, settings and code; a mask of others is made again, and the message says why. A mask that
-    somebody has changed is never replaced. A scan that fails is recorded with its reason and the others go on.
+    A folder may hold NIfTI files, sub-folders with a DICOM series (or folders down to it: patient, study, series), and
+    sub-folders with an `image.nii.gz`; each is a case, in the order of their names. Each gives `<case>.nii.gz` in
+    `out`, and `predictions.csv` there is rewritten after every scan. Called again, it resumes where it stopped: a scan
+    is skipped whose mask was made of the same file by the same weights, settings and code; a mask of others is made
+    again, and the message says why. A mask that somebody has changed is never replaced. A scan that fails is recorded
+    with its reason and the others go on.
 
     Args:
-        ct: NIfTI file, folder of one DICOM series, or folder of these.
+        ct: NIfTI file, folder of one DICOM series, or folder of these; None where `source` is given.
         out: mask file (.nii.gz, .nii); for a folder of scans, a folder.
         weights: name or file as in `load_weights`, or a model.
         uncertainty: entropy in bits (float32) beside the mask: a file; for a folder of scans, a folder that gets
             `<case>_uncertainty.nii.gz`.
         device, largest, overlap: as in `predict_volume`.
+        source: a card, or card/source, whose cases are segmented instead of `ct`, by the card's limits and series.
+        root: where the card's files lie.
+        dicom_seg: folder that gets `<case>.dcm`, a DICOM SEG, for every scan that is DICOM (needs highdicom).
         progress: print the device and a line per scan.
         overwrite: replace outputs that this tool did not write, too; never a scan.
 
@@ -79,18 +89,19 @@ def predict_path(
     Example:
         >>> predict_path("scan.nii.gz", "mask.nii.gz", uncertainty="entropy.nii.gz")    # doctest: +SKIP
     """
-    ct, out = Path(ct), Path(out)
-    uncertainty = Path(uncertainty) if uncertainty is not None else None
-    if not ct.exists():
+    out = Path(out)
+    uncertainty, dicom_seg = (Path(place) if place is not None else None for place in (uncertainty, dicom_seg))
+    require((ct is None) != (source is None), "a CT or a source", "both" if source else "none", "name one of them")
+    if ct is not None and not Path(ct).exists():
         raise InputError(f"expected a CT at {ct}, there is no such file or folder; check the name")
     resolve_device(device)
-    many = ct.is_dir() and not has_dicom(ct)
-    scans = find_scans(ct) if many else {case_name(ct): ct}
-    many = many and scans != {ct.name: ct}  # a single series in nested folders is one scan
-    _check_places(ct, out, uncertainty, many)
-    places = {name: _places(name, out, uncertainty, many) for name in scans}
-    outputs = [path for pair in places.values() for path in pair if path] + [out / TABLE] * many
-    claim(outputs, overwrite=overwrite, inputs=scans.values())
+    if dicom_seg is not None:
+        check_highdicom()
+    scans, many = scans_in(Path(ct), out) if source is None else (scans_of_card(source, root), True)
+    _check_places([scan.path for scan in scans.values()] if ct is None else [Path(ct)], out, uncertainty, many)
+    places = {name: _places(name, scan, out, uncertainty, dicom_seg, many) for name, scan in scans.items()}
+    outputs = [path for three in places.values() for path in three if path] + [out / TABLE] * many
+    claim(outputs, overwrite=overwrite, inputs=[scan.path for scan in scans.values()])
     model = weights if isinstance(weights, Model) else load_weights(weights)
     label = weights if isinstance(weights, (str, Path)) else "model"
     about = {"weights": digest_of(model), "code": code_digest(*ROOMS)}
@@ -104,7 +115,8 @@ def predict_path(
 
     options = {"device": device, "largest": largest, "overlap": overlap}
     if not many:
-        row = _segment(case_name(ct), ct, out, uncertainty, model, options, about) | {"weights": made_by}
+        ((case, scan),) = scans.items()
+        row = _segment(case, scan, *places[case], model, options, about) | {"weights": made_by}
         return pd.DataFrame([row], columns=COLUMNS)
     before, rows = _earlier(out), []
     for number, (case, scan) in enumerate(scans.items(), 1):
@@ -117,13 +129,13 @@ def predict_path(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _check_places(ct: Path, out: Path, uncertainty: Path | None, many: bool) -> None:
+def _check_places(inputs: Iterable[Path], out: Path, uncertainty: Path | None, many: bool) -> None:
     """Everything about the output that can be known before the work is done."""
     for place in (out, uncertainty):
         if place is None:
             continue
         if many:
-            if place.resolve() == ct.resolve():
+            if place.resolve() in {path.resolve() for path in inputs}:
                 raise InputError(f"expected another place for the output {place} than the scans; name a new folder")
             make_folder(place)
             continue
@@ -136,36 +148,56 @@ def _check_places(ct: Path, out: Path, uncertainty: Path | None, many: bool) -> 
         raise InputError(f"expected two files for mask and uncertainty, both are {out}; name another for one")
 
 
-def _places(case: str, out: Path, uncertainty: Path | None, many: bool) -> tuple[Path, Path | None]:
-    """Where the mask and the uncertainty map of a scan go."""
+def _places(
+    case: str, scan: Scan, out: Path, uncertainty: Path | None, dicom_seg: Path | None, many: bool
+) -> tuple[Path, Path | None, Path | None]:
+    """Where the mask, the uncertainty map and the DICOM SEG of a scan go."""
+    seg = dicom_seg / f"{case}.dcm" if dicom_seg and scan.path.is_dir() else None
     if not many:
-        return out, uncertainty
-    return out / f"{case}.nii.gz", uncertainty / f"{case}_uncertainty.nii.gz" if uncertainty else None
+        return out, uncertainty, seg
+    return out / f"{case}.nii.gz", uncertainty / f"{case}_uncertainty.nii.gz" if uncertainty else None, seg
 
 
 def _segment(
-    case: str, scan: Path, mask: Path, entropy: Path | None, model: Model, options: dict[str, Any], about: dict
+    case: str,
+    scan: Scan,
+    mask: Path,
+    entropy: Path | None,
+    seg: Path | None,
+    model: Model,
+    options: dict[str, Any],
+    about: dict,
 ) -> dict[str, Any]:
     """One scan from file to files, unless all is there. The mask comes last: where it is, all is there."""
     start = time.perf_counter()
-    about = about | {"input": scan_digest(scan)}
-    known = [record_of(path) for path in (mask, entropy) if path is not None]
+    about = about | {"input": scan_digest(scan.path, scan.series)}
+    known = [record_of(path) for path in (mask, entropy, seg) if path is not None]
     why = _difference(about, known)
     if why is None:
         ml, seconds, warnings = (known[0].get(name) for name in ("volume_ml", "seconds", "warnings"))
         return _row(case, ml, seconds, "skipped", _message(*warnings or (), _remark(ml)), mask)
-    volume, warnings = checked_image(scan)
+    if seg is not None:
+        check_source(headers := sorted_series(scan.path, scan.series))
+    volume, warnings = checked_image(scan.path, scan.limits, scan.series)
     prediction = predict_volume(model, volume, **options)
     if entropy is not None:
         # Steps of 2^-12 bits are far below what the map means, and a third of the size when compressed.
-        write_on_original(entropy, np.rint(prediction.entropy * 4096) / np.float32(4096), volume, about)
+        steps = prediction.entropy  # changed in place: of a large scan it is held once
+        steps *= 4096
+        np.rint(steps, out=steps)
+        steps /= 4096
+        write_on_original(entropy, steps, volume, about)
     row = _row(case, prediction.volume_ml, time.perf_counter() - start, "done", "", mask)
     try:
+        if seg is not None:
+            parameters = {"weights": about["weights"][:16], **{name: str(value) for name, value in options.items()}}
+            write_seg(seg, as_stored(prediction.mask, volume.original), headers, parameters, about)
         facts = {"volume_ml": row["volume_ml"], "seconds": row["seconds"], "warnings": warnings}
         write_on_original(mask, prediction.mask, volume, about | facts)
     except BaseException:
-        if entropy is not None and record_of(entropy) is not None:
-            entropy.unlink()
+        for path in (entropy, seg):
+            if path is not None and record_of(path) is not None:
+                path.unlink()
         raise
     return row | {"message": _message(why, *warnings, _remark(prediction.volume_ml))}
 
@@ -186,12 +218,12 @@ def _difference(about: Mapping[str, Any], known: list[Mapping[str, Any] | None])
     return None if "volume_ml" in known[0] else ""
 
 
-def scan_digest(scan: Path) -> str:
-    """sha256 of a file; of a folder of slices, over the names and contents of its files, by name."""
+def scan_digest(scan: Path, series: Any = None) -> str:
+    """sha256 of a file; of a folder of slices, over the names and contents of its files, by name, and the choice."""
     if not scan.is_dir():
         require(scan.is_file(), f"a CT at {scan}", "a pipe, a device or nothing", "name a file")
         return sha256_of(scan)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(series).encode() if series is not None else b"")
     for path in files_of(scan):
         digest.update(f"{path.relative_to(scan).as_posix()}\0{sha256_of(path)}\n".encode())
     return digest.hexdigest()
@@ -205,7 +237,7 @@ def _remark(ml: float) -> str:
     return ""
 
 
-def _try(case: str, scan: Path, *others) -> dict[str, Any]:
+def _try(case: str, scan: Scan, *others) -> dict[str, Any]:
     """`_segment`, with whatever goes wrong as a row. A stray error keeps its type's name."""
     start = time.perf_counter()
     try:

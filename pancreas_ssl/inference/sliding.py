@@ -69,7 +69,7 @@ def predict_prepared(
         >>> probabilities = predict_prepared(model, prepared.image)    # doctest: +SKIP
         >>> mask = probabilities.argmax(axis=0) == 1    # doctest: +SKIP
     """
-    image = torch.as_tensor(image)
+    image = image if isinstance(image, Tensor) else torch.as_tensor(np.asarray(image))
     if image.ndim != 4 or image.shape[0] != 1 or not image.is_floating_point():
         raise InputError(f"expected a prepared image (1, X, Y, Z), got {tuple(image.shape)}; use prepare() first")
     if not 0 <= overlap < 1:
@@ -86,20 +86,21 @@ def predict_prepared(
         answer[:, 0] = 1
         return answer
 
-    total = torch.zeros((classes, *inside.shape[2:]), dtype=inside.dtype)
+    total = None
     views = list(chain.from_iterable(combinations([a + 2 for a in flips], n) for n in range(len(flips) + 1)))
     how = {"overlap": overlap, "device": device, "precision": precision, "batch": batch}
     for axes in views:
-        seen = slide(
-            network, lambda x: network(x).float().softmax(1), background, inside.flip(axes), model.window_size, **how
-        )
-        total += seen.flip(axes)[0]
+        turned = inside.flip(axes) if axes else inside
+        seen = slide(network, lambda x: network(x).float().softmax(1), background, turned, model.window_size, **how)
+        total = seen[0] if total is None else total + seen.flip(axes)[0]
+        del seen
     if not torch.isfinite(total).all():
         which = f"weights {model.name}" if model.name else "weights of this model"
         raise InputError(f"expected finite probabilities, the {which} give NaN; train or download them again")
     probabilities = np.zeros((classes, *image.shape[1:]), np.float32)
     probabilities[0] = 1.0
-    probabilities[(slice(None), *box)] = total.float().div_(len(views)).numpy()
+    for values, sums in zip(probabilities, total, strict=True):  # one class at a time: no second copy of all
+        values[box] = (sums.float() / len(views)).numpy()
     return probabilities
 
 

@@ -46,6 +46,15 @@ class _RecipeFields(BaseModel):
     steps: int = Field(1, ge=1)
 
 
+class _Cases(BaseModel):
+    """Cases that trained the weights, or were held out: their ids or numbers, and the digests of their voxels."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    ids: list[str] = []
+    voxels: list[str] = []
+
+
 class Header(BaseModel):
     """The header of a file of weights, as far as the code reads it; further facts may stand in it.
 
@@ -64,6 +73,11 @@ class Header(BaseModel):
     patch: _Voxels | tuple[_Voxels, _Voxels, _Voxels]
     digest: str
     recipe: _RecipeFields = _RecipeFields()
+    source: str = Field("", max_length=300)
+    fold: Annotated[int, Field(ge=0, strict=True)] | None = None
+    train: _Cases = _Cases()
+    held_out: _Cases = _Cases()
+    unlabelled: _Cases = _Cases()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Header":

@@ -50,7 +50,7 @@ def judge(
     near = band(label, case.spacing)
     mask = largest_component(next(iter(maps.values())).probability > 0.5) != 0
     wrong = mask != label
-    about = {"source": case.source.split("/")[-1], "case": case.id}
+    about = {"source": case.source, "case": case.id}
     shared = {"risk": 1 - dice_coefficient(mask, label), "wrong": int(wrong[near].sum())}
     rows, promised = [], []
     for name, one in maps.items():
@@ -114,7 +114,7 @@ def compare_maps(
     cases: Iterable[Prepared],
     *,
     others: Sequence[Model] = (),
-    made: Mapping[str, Mapping[str, UncertaintyMap]] | None = None,
+    made: Mapping[tuple[str, str], Mapping[str, UncertaintyMap]] | None = None,
     bins: int = 10,
     **how: Any,
 ) -> Comparison:
@@ -123,7 +123,7 @@ def compare_maps(
     Args:
         model, others: as in `uncertainty_maps`.
         cases: prepared and labelled.
-        made: maps that are at hand already, by case id; they are not made again.
+        made: maps that are at hand already, by source and case id; they are not made again.
         how: n, seed, overlap, device, precision of `uncertainty_maps`.
 
     Raises:
@@ -134,7 +134,8 @@ def compare_maps(
     """
     rows, promised = [], []
     for case in cases:
-        maps = (made or {}).get(case.id) or uncertainty_maps(model, case.image, case.spacing, others=others, **how)
+        maps = (made or {}).get((case.source, case.id))
+        maps = maps or uncertainty_maps(model, case.image, case.spacing, others=others, **how)
         judged, table = judge(maps, case, bins)
         rows += judged
         promised += table

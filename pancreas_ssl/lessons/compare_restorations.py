@@ -85,7 +85,7 @@ def compare_restorations(
     return pd.DataFrame(rows)
 
 
-def verdict(rows: pd.DataFrame, source: str = "A") -> dict[str, object]:
+def verdict(rows: pd.DataFrame, source: str) -> dict[str, object]:
     """Does the restoration win on a source, in `compare_restorations` rows of one kind?
 
     Compared are means over patients, of their means over draws.
@@ -97,7 +97,7 @@ def verdict(rows: pd.DataFrame, source: str = "A") -> dict[str, object]:
         InputError: no row of that source.
 
     Example:
-        >>> print(verdict(rows)["sentence"])    # doctest: +SKIP
+        >>> print(verdict(rows, "phantom/A")["sentence"])    # doctest: +SKIP
     """
     chosen = rows[(rows["source"] == source) & (rows["part"] == ALL) & rows["method"].isin([RESTORED, *RIVALS])]
     require(len(chosen) > 0, f"rows of source {source}", "none", "compare restorations there first")
@@ -185,7 +185,7 @@ def compare_segmentations(
 
 
 def _about(patch: InspectedPatch) -> dict[str, str]:
-    return {"source": patch.case.source.split("/")[-1], "case": patch.case.id}
+    return {"source": patch.case.source, "case": patch.case.id}
 
 
 def _judged(patch: InspectedPatch, result: RestorationResult, repainted: Tensor) -> list[dict]:

@@ -75,7 +75,7 @@ def features_of(
         features = feature_map(model, case.image, overlap=overlap, device=device)
     shape = tuple(2 * size for size in features.shape[2:])  # an odd image ends within its last feature
     vectors = sample_features(features, sample.positions, shape)
-    return InspectedFeatures(vectors, sample, case.id, case.source.split("/")[-1])
+    return InspectedFeatures(vectors, sample, case.id, case.source)
 
 
 def core_prototype(z: Float[Tensor, "N D"], sample: VoxelSample) -> Float32[Tensor, " D"]:

@@ -72,8 +72,11 @@ def expected_seconds() -> dict[str, float]:
 def sentence(name: str, tours: dict[str, dict] | None = None) -> str:
     """What a notebook's first cell says of its minutes."""
     tours = known_tours() if tours is None else tours
-    spent = [f"{_minutes(tours[k]['notebooks'][name])} {what}" for k, what in KINDS.items() if k in tours]
-    return f"the cells run in about {' and '.join(spent)} (measured on processors of two cores).*"
+    seconds = {k: tours[k]["notebooks"].get(name) for k in KINDS if k in tours}
+    spent = " and ".join(f"{_minutes(value)} {KINDS[k]}" for k, value in seconds.items() if value is not None)
+    if "bfloat16" not in spent:  # measured on one kind alone
+        spent = spent.replace("them", "bfloat16 units")
+    return f"the cells run in about {spent} (measured on processors of two cores).*"
 
 
 def keep_tour(report: str | Path, notebooks: str | Path | None = None) -> Path:

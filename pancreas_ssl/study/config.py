@@ -1,4 +1,4 @@
-"""The study's one file: arms x seeds x sources, and the comparisons, named before anything runs.
+"""The study's one file: arms x seeds (x folds) x sources, and the comparisons, named before anything runs.
 
 Other keys are refused; an arm is the fields of Recipe in which it differs, and what it
 trains on, where that is another source (an in-domain oracle) or fewer patients.
@@ -12,6 +12,7 @@ trains on, where that is another source (an in-domain oracle) or fewer patients.
       oracle/V: {oracle: phantom/V}      # trains on V's split `oracle` instead, is measured on V only
       few: {labelled: 8}                 # trains on the first 8 patients of the card's split only
     seeds: [0, 1, 2, 3, 4]
+    # folds: [0, 1, 2, 3]          # of a source of role any: a training for each, in which it is held out (left out: 0)
     measure: [phantom/A, phantom/V, phantom/W, phantom/X]
     patients: 24                   # at most so many per source, in the card's order; left out: all
     comparisons:                   # Holm's correction goes over these
@@ -24,16 +25,17 @@ trains on, where that is another source (an in-domain oracle) or fewer patients.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
 from pancreas_ssl.data.card_fields import Strict
-from pancreas_ssl.data.roles import full_name
+from pancreas_ssl.data.roles import find_source, full_name, role_of
 from pancreas_ssl.data.yaml_errors import Place, empty_is_no_keys, read_yaml, validate, where
-from pancreas_ssl.errors import InputError
+from pancreas_ssl.errors import InputError, require
 from pancreas_ssl.evaluation.summary import METRICS
 from pancreas_ssl.method.recipe import Recipe
 
@@ -52,6 +54,7 @@ _one_or_more = Field(min_length=1)
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 _Sd = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 TRAININGS = 10_000
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BYTES = 120  # of an arm's folder: file systems take 255 for a name, and seeds and suffixes follow
 
 
@@ -85,16 +88,17 @@ class Study(Strict):
     recipe: Annotated[RecipeFields, empty_is_no_keys] = RecipeFields()
     arms: dict[str, Annotated[ArmFields, empty_is_no_keys]] = _one_or_more
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = _one_or_more
+    folds: list[Annotated[int, Field(ge=0, lt=100)]] | None = Field(None, min_length=1)
     measure: list[_Text] = Field(min_length=1, max_length=100)
     patients: int | None = Field(None, ge=1, le=1_000_000)
     comparisons: list[Comparison] = Field([], max_length=1000)
     replicates: int = Field(10_000, ge=100, le=1_000_000)
     power: Power = Power()
 
-    @field_validator("seeds", "measure")
+    @field_validator("seeds", "folds", "measure")
     @classmethod
-    def _once(cls, values: list) -> list:
-        if len(set(values)) < len(values):
+    def _once(cls, values: list | None) -> list | None:
+        if values and len(set(values)) < len(values):
             raise ValueError(f"each must be listed once, not {', '.join(map(str, values))}")
         return values
 
@@ -115,10 +119,10 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _feasible(self) -> "Study":
-        if len(self.arms) * len(self.seeds) > TRAININGS:
-            raise ValueError(
-                f"at most {TRAININGS:,} trainings, arms times seeds, not {len(self.arms)} x {len(self.seeds)}"
-            )
+        counts = [len(self.arms), len(self.seeds), *([len(self.folds)] if self.folds else [])]
+        if math.prod(counts) > TRAININGS:
+            what = "arms times seeds" + " times folds" * (len(counts) > 2)
+            raise ValueError(f"at most {TRAININGS:,} trainings, {what}, not {' x '.join(map(str, counts))}")
         return self
 
     def recipe_of(self, arm: str) -> dict[str, Any]:
@@ -133,12 +137,12 @@ class Study(Strict):
 
     def compared(self, comparison: Comparison) -> list[str]:
         """The sources of a comparison: those it names, or all that both of its arms are measured on."""
-        both = [s for s in self.sources_of(comparison.arm) if s in self.sources_of(comparison.against)]
+        both = [s for s in self.sources_of(comparison.arm) if among(s, self.sources_of(comparison.against))]
         return list(comparison.sources or both)
 
     def plain(self) -> dict[str, Any]:
         """What the file says, ready for JSON; keys that were left out are left out of arms and recipe."""
-        values = self.model_dump(mode="json", exclude={"arms", "recipe"})
+        values = self.model_dump(mode="json", exclude={"arms", "recipe", *(["folds"] if self.folds is None else [])})
         arms = {name: arm.model_dump(mode="json", exclude_unset=True) for name, arm in self.arms.items()}
         return values | {"recipe": self.recipe.model_dump(mode="json", exclude_unset=True), "arms": arms}
 
@@ -157,8 +161,18 @@ def folder_of(arm: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-+." else "_" for letter in arm)
 
 
-def load_study(path: str | Path) -> Study:
+def among(source: str, others: Iterable[str]) -> bool:
+    """Whether a source is one of these, however each is spelt (`nih`, `nih/nih`, `cards/nih.md`)."""
+    others = list(others)
+    return source in others or full_name(source) in map(full_name, others)
+
+
+def load_study(path: str | Path, fields: Mapping[str, Any] | None = None) -> Study:
     """Read and check the file.
+
+    Args:
+        path: of the file, or the name of a study that comes with the package, such as `nih_to_msd`.
+        fields: of Recipe, put over those that the file sets for all arms; what an arm sets itself stays.
 
     Raises:
         InputError: an unknown key, a value that does not fit, a recipe that contradicts itself, an arm or source that
@@ -168,8 +182,14 @@ def load_study(path: str | Path) -> Study:
         >>> load_study("controls.yml").seeds    # doctest: +SKIP
         [0, 1, 2, 3, 4]
     """
-    path = Path(path)
+    shipped = ASSETS / str(path) / "study.yml"
+    path = shipped if not Path(path).exists() and shipped.is_file() else Path(path)
     values, lines = read_yaml(path, "a study's configuration")
+    if fields:
+        strange = ", ".join(sorted(set(fields) - set(_FIELDS)))
+        require(not strange, "fields of the recipe", strange, "the names are those of Recipe; seeds stand in the file")
+        if isinstance(own := values.get("recipe") or {}, dict):
+            values = values | {"recipe": own | dict(fields)}
     study = validate(Study, values, lines, path)
 
     def check(fine: bool, place: Place, sentence: str) -> None:
@@ -186,9 +206,17 @@ def load_study(path: str | Path) -> Study:
             check(False, (*at, *problem["loc"]), str(error))
         oracle = study.arms[arm].oracle
         expected = f"expected a source listed under measure, got {oracle}; add it there or correct it"
-        check(oracle is None or oracle in study.measure, ("arms", arm, "oracle"), expected)
-    named = [full_name(source) for source in (study.train, *study.measure)][1:]
+        check(oracle is None or among(oracle, study.measure), ("arms", arm, "oracle"), expected)
+    named_train, *named = [full_name(source) for source in (study.train, *study.measure)]
     check(len(set(named)) == len(named), ("measure",), f"expected each source once, got {', '.join(named)}")
+    if study.folds is not None:
+        role, k = role_of(study.train), find_source(study.train)[0].folds.k
+        expected = f"expected no folds to train on {named_train}, of role {role}; leave the key out"
+        check(role == "any", ("folds",), expected)
+        expected = f"expected folds from 0 to {k - 1}, as the card of {named_train} has {k}, got {max(study.folds)}"
+        check(max(study.folds) < k, ("folds",), expected)
+        oracles = ", ".join(name for name, arm in study.arms.items() if arm.oracle)
+        check(not oracles, ("folds",), f"expected no folds beside an oracle ({oracles}); make two studies")
     for index, comparison in enumerate(study.comparisons):
         _check_comparison(study, comparison, index, check)
     return study
@@ -204,7 +232,7 @@ def _check_comparison(study: Study, comparison: Comparison, index: int, check: C
     check(arm != against, (*at, "against"), f"expected another arm than {arm}")
     metric = f"expected one of {', '.join(METRICS)}, got {comparison.metric}"
     check(comparison.metric in METRICS, (*at, "metric"), metric)
-    both = set(study.sources_of(arm)) & set(study.sources_of(against))
-    strange = ", ".join(source for source in study.compared(comparison) if source not in both)
+    both = [source for source in study.sources_of(arm) if among(source, study.sources_of(against))]
+    strange = ", ".join(source for source in study.compared(comparison) if not among(source, both))
     expected = f"expected sources that both {arm} and {against} are measured on ({', '.join(sorted(both)) or 'none'})"
     check(bool(both) and not strange, (*at, "sources"), f"{expected}, got {strange or 'none'}; correct the comparison")

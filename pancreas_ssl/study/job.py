@@ -11,14 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pancreas_ssl.data.access import Case
 from pancreas_ssl.data.preprocessing import prepare_case, prepare_cases
-from pancreas_ssl.data.roles import open_cases
+from pancreas_ssl.data.roles import full_name
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.files import claim, make_folder, open_to_append, record_of, write_text
 from pancreas_ssl.inference import load_weights, predict_prepared, save_weights
+from pancreas_ssl.inference.leaks import has_trained
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.study.label_parts import part_masks
 from pancreas_ssl.study.measurements import patient_metrics
+from pancreas_ssl.study.opened import cases_for
 from pancreas_ssl.study.plan import Job, at_most
 from pancreas_ssl.study.rows import append_row, repair_rows
 from pancreas_ssl.study.tables import write_table
@@ -112,6 +116,9 @@ def _train(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: fl
         "cases": fitted.cases,
     }
     write_text(folder / "training.json", json.dumps(facts) + "\n")
+    facts |= {"source": full_name(job.train), "train": {"voxels": [case.voxels for case in train]}}
+    facts |= {"unlabelled": {"voxels": [case.voxels for case in unlabelled]}} if unlabelled else {}
+    facts |= {"fold": job.fold} if job.fold is not None else {}
     header = {"spacing": recipe.spacing, "window": recipe.window, "patch": recipe.patch, "recipe": job.recipe}
     save_weights(folder / "weights.safetensors", fitted.ema, header | facts, "float32", fitted.parts)
     _log(folder, f"trained {fitted.step} steps")
@@ -119,9 +126,14 @@ def _train(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: fl
 
 def _training_cases(job: Job, recipe, use: str, organs: bool = False) -> list:
     """Prepared cases to train or select with; roles are checked where the cases are opened."""
-    found = open_cases(job.train, use, reveal=job.reveal, most=at_most(use, job.labelled))
-    how = {"spacing": recipe.spacing, "window": recipe.window, "organs": organs}
+    found = _cases(job, job.train, use, at_most(use, job.labelled))
+    how = {"spacing": recipe.spacing, "window": recipe.window, "organs": organs, "mapped": True}
     return prepare_cases(found, empty_ok=use in ("select", "unlabelled"), **how)
+
+
+def _cases(job: Job, source: str, use: str, most: int | None) -> list[Case]:
+    how = {"train": job.train, "fold": job.fold, "reveal": job.reveal, "root": job.root}
+    return cases_for(source, use, most=most, **how)
 
 
 def _measure(job: Job, folder: Path, device: str, stopping) -> None:
@@ -130,7 +142,7 @@ def _measure(job: Job, folder: Path, device: str, stopping) -> None:
     there = {(row["source"], row["case"]) for row in repair_rows(path)}
     model = None
     for source in job.measure:
-        for case in open_cases(source, "measure", reveal=job.reveal, most=job.patients):
+        for case in _cases(job, source, "measure", job.patients):
             if (case.source, case.id) in there:
                 continue
             if stopping():
@@ -139,9 +151,13 @@ def _measure(job: Job, folder: Path, device: str, stopping) -> None:
                 load_weights(folder / "weights.safetensors"), job.recipe["prototype_weight"]
             )
             prepared = prepare_case(case, spacing=job.recipe["spacing"], window=job.recipe["window"])
-            row = {"arm": job.arm, "seed": job.seed, "source": case.source, "case": case.id}
+            row = {"arm": job.arm, "seed": job.seed} | ({} if job.fold is None else {"fold": job.fold})
+            row |= {"source": case.source, "case": case.id}
+            parts = part_masks(case, prepared)
             probabilities = predict_prepared(model, prepared.image, device=device, precision=job.recipe["precision"])
-            append_row(path, row | patient_metrics(probabilities, prepared, job.recipe["tissue_above"]))
+            row |= patient_metrics(probabilities, prepared, job.recipe["tissue_above"], parts=parts)
+            row |= {"leak": has_trained(model.metadata, prepared)} if job.allow_leak else {}
+            append_row(path, row)
             _log(folder, f"row {case.source} {case.id}")
 
 

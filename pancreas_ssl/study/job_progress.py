@@ -37,8 +37,10 @@ class JobProgress:
         self.done += 1
         self.steps_left -= job.recipe["steps"]
         self.steps_done += job.recipe["steps"]
+        fold = getattr(job, "fold", None)
+        cell = f"{job.arm}, seed {job.seed}" + ("" if fold is None else f", fold {fold}")
         self.say(
-            f"cell {self.done} of {self.total} done: {job.arm}, seed {job.seed}, {facts['rows']} rows, trained in "
+            f"cell {self.done} of {self.total} done: {cell}, {facts['rows']} rows, trained in "
             f"{duration(facts['seconds'])}{self._left()}"
         )
 

@@ -9,51 +9,60 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from pancreas_ssl import __version__
-from pancreas_ssl.data.access import Root, data_digest, parse_source
-from pancreas_ssl.data.cards import load_card
+from pancreas_ssl.data.access import Case, Root, data_digest, parse_source
 from pancreas_ssl.data.image_checks import refuse_twins
 from pancreas_ssl.data.preprocessing import Prepared, prepare_case
-from pancreas_ssl.data.roles import REVEALS, check_role, full_name, log_reveal, open_cases, role_of
+from pancreas_ssl.data.roles import REVEALS, check_role, full_name, log_reveal, role_of, warn_of_overlap
 from pancreas_ssl.errors import InputError, without_paths
 from pancreas_ssl.evaluation import dice_coefficient, evaluate_case, largest_component
 from pancreas_ssl.evaluation.calibration import band_ece
 from pancreas_ssl.files import claim, write_text
-from pancreas_ssl.inference import Model, is_tissue, load_weights, predict_prepared
+from pancreas_ssl.inference import Model, is_tissue, load_weights, predict_prepared, refuse_leaks
+from pancreas_ssl.inference.leaks import has_trained
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.inference.tissue import TISSUE_ABOVE
 from pancreas_ssl.inference.weights import digest_of
 from pancreas_ssl.method.segmentation import PANCREAS
+from pancreas_ssl.study.label_parts import part_masks, part_metrics
+from pancreas_ssl.study.opened import cases_for, root_options
 from pancreas_ssl.study.rows import append_row, repair_rows
 from pancreas_ssl.study.tables import summary_table, write_table
 from pancreas_ssl.versions import code_digest, installed_versions
 
 __all__ = ["measure", "patient_metrics"]
 
-ROOMS = ("data", "evaluation", "inference", "method", "study/measurements.py")  # whose code makes a row
+# whose code makes a row
+ROOMS = ("data", "evaluation", "inference", "method", "study/label_parts.py", "study/measurements.py")
 
 
 def patient_metrics(
-    probabilities: Float32[np.ndarray, "C X Y Z"], prepared: Prepared, tissue_above: float = -1000.0
+    probabilities: Float32[np.ndarray, "C X Y Z"],
+    prepared: Prepared,
+    tissue_above: float = -1000.0,
+    parts: Mapping[str, Bool[np.ndarray, "X Y Z"]] | None = None,
 ) -> dict[str, Any]:
     """The metrics of one patient on the network's grid: those of `evaluate_case` for the most probable class, largest
-    component, and `ece_band`, the voxel ECE within 15 mm of the label.
+    component; `ece_band`, the voxel ECE within 15 mm of the label; and those of `part_metrics`.
 
     Args:
         probabilities: of `predict_prepared`.
         prepared: the patient, with a label.
         tissue_above: HU; what is darker is not marked, as in `predict_volume`.
+        parts: of `part_masks`.
     """
-    mask = largest_component(probabilities.argmax(axis=0) == PANCREAS)
+    mask = largest_component(probabilities.argmax(axis=0) == PANCREAS) & is_tissue(prepared, tissue_above)
     label = prepared.label[0] == PANCREAS
-    row = evaluate_case(mask & is_tissue(prepared, tissue_above), label, prepared.spacing)
-    return row | {"ece_band": band_ece(probabilities[PANCREAS], label, prepared.spacing)}
+    row = evaluate_case(mask, label, prepared.spacing)
+    row |= {"ece_band": band_ece(probabilities[PANCREAS], label, prepared.spacing)}
+    return row | part_metrics(mask, label, parts or {})
 
 
 def measure(
@@ -68,15 +77,18 @@ def measure(
     device: str = "auto",
     command: str | None = None,
     overwrite: bool = False,
+    allow_leak: bool = False,
 ) -> pd.DataFrame:
     """A row of metrics for each of these networks on each patient; see the module for the files.
 
     Prototypes vote where the recipe of the weights says so, as in a study; the column `prototype_weight` says how much.
+    A case that trained a network, under whatever name, is not measured with it. Of a card with `parts` the columns
+    `dice_without_NAME` and `recall_NAME` tell of the gland without each part, and of the part.
 
     Args:
         weights: a name for the tables -> shipped weights or a file.
         sources: `card/source`; what is measured there is what a study measures (held-out patients of a source that
-            trains).
+            trains; where it trained by folds, those of the network's own fold).
         out: folder; one with rows of the same names is resumed.
         root: where the cards' files lie, for cards that read a folder.
         most: at most so many patients per source, in the card's order.
@@ -84,10 +96,11 @@ def measure(
         reveal: open sources of role test; it is logged in the folder.
         command: put into `measured.json`; composed of the arguments unless given.
         overwrite: replace tables that this tool did not write, too; never rows or inputs.
+        allow_leak: measure cases that trained the network, too; the column `leak` and `measured.json` tell which.
 
     Raises:
         InputError: no weights or source, unknown ones, a role that forbids it, a case without a label, a scan that
-            `data check` calls an error, the same scan in two cases, foreign files.
+            `data check` calls an error, the same scan in two cases, a case that trained the network, foreign files.
 
     Example:
         >>> measure({"baseline": "baseline"}, ["phantom/V"], "runs/measured", most=2)    # doctest: +SKIP
@@ -97,7 +110,7 @@ def measure(
     for source in sources:
         check_role(source, "measure", reveal=reveal)
     models = {name: _voting(which, votes) for name, which in weights.items()}
-    command = command or _command(weights, sources, out, root, most, votes, reveal)
+    command = command or _command(weights, sources, out, root, most, votes, reveal, allow_leak)
     out, read = Path(out), [*weights.values(), *(parse_source(source)[0] for source in sources)]
     read = [file for file in map(Path, read) if file.is_file()]
     claim([out / "rows.jsonl", out / REVEALS], overwrite=None, inputs=read)
@@ -108,21 +121,45 @@ def measure(
     path = out / "rows.jsonl"
     there = {_key(row): row for row in repair_rows(path)}
     code, asked = code_digest(*ROOMS), []
-    how, first = {"reveal": reveal, "most": most}, next(iter(models.values()))[0]
-    listed = [case for source in sources for case in open_cases(source, "measure", **how, root=_root_of(source, root))]
-    claim([path], overwrite=None, inputs=[file for case in listed for file in (case.image, *case.labels)])
-    refuse_twins({"measure": (_prepared(first, case) for case in dict.fromkeys(listed))})
-    for case in listed:
+    first = next(iter(models.values()))[0]
+    listed = {name: _cases(model, sources, root, most, reveal) for name, (model, _) in models.items()}
+    every = list(dict.fromkeys(case for found in listed.values() for case in found))
+    claim([path], overwrite=None, inputs=[file for case in every for file in (case.image, *case.labels)])
+    scans = {
+        case: SimpleNamespace(id=case.id, source=case.source, voxels=_prepared(first, case).voxels) for case in every
+    }
+    refuse_twins({"measure": scans.values()}, allow_leak=allow_leak)
+    leaks = {
+        name: refuse_leaks(model, [scans[case] for case in listed[name]], allow_leak=allow_leak)
+        for name, (model, _) in models.items()
+    }
+    for case in every:
         data = data_digest([case])
         for name, (model, about) in models.items():
+            if case not in listed[name]:
+                continue
             row = about | {"arm": name, "source": case.source, "case": case.id, "data": data, "code": code}
             if _key(row) not in there:
                 there[_key(row)] = row | _measured(model, case, device)
                 append_row(path, there[_key(row)])
-            asked.append(there[_key(row)])
+            leak = {"leak": has_trained(model.metadata, scans[case])} if allow_leak else {}
+            asked.append(there[_key(row)] | leak)
     rows = pd.DataFrame(sorted(asked, key=lambda row: list(models).index(row["arm"])))
-    _write(rows, out, {name: str(which) for name, which in weights.items()}, command)
+    leaks = {name: len(found) for name, found in leaks.items() if found}
+    _write(rows, out, {name: str(which) for name, which in weights.items()}, command, leaks)
     return rows
+
+
+def _cases(model: Model, sources: Sequence[str], root: Root, most: int | None, reveal: bool) -> list[Case]:
+    """What is measured with a network: of the source that trained it, what its fold held out."""
+    home, found = model.metadata.get("source"), []
+    for source in sources:
+        if home:
+            warn_of_overlap(home, source)
+        train = source if full_name(source) == home else None
+        how = {"train": train, "fold": model.metadata.get("fold"), "reveal": reveal, "root": root}
+        found += cases_for(source, "measure", most=most, **how)
+    return found
 
 
 def _key(row: Mapping[str, Any]) -> tuple:
@@ -132,17 +169,13 @@ def _key(row: Mapping[str, Any]) -> tuple:
     return tuple(row.get(name) for name in names)
 
 
-def _root_of(source: str, root: Root) -> str | Path | None:
-    """`root` for a card that reads a folder; other cards know where their files are."""
-    return root if load_card(parse_source(source)[0]).access.method == "folder" else None
-
-
 def _voting(which: str | Path, votes: bool = True) -> tuple[Model, dict[str, Any]]:
     """The model as a study would use it, its seed, its prototypes' weight (0 without votes) and its digest."""
     model = load_weights(which)
     recipe = model.metadata.get("recipe", {})
     weight = float(recipe.get("prototype_weight", 0.0)) if votes else 0.0
     about = {"seed": recipe.get("seed", 0), "prototype_weight": weight, "weights": digest_of(model)[:16]}
+    about |= {"fold": model.metadata["fold"]} if model.metadata.get("fold") is not None else {}
     return with_prototypes(model, weight), about
 
 
@@ -166,26 +199,26 @@ def _measured(model: Model, case, device: str) -> dict[str, Any]:
         "dice_all": marked & is_tissue(prepared, model.tissue_above),
         "dice_lean": largest_component(marked) & is_tissue(prepared, TISSUE_ABOVE),
     }
-    row = patient_metrics(probabilities, prepared, model.tissue_above)
+    row = patient_metrics(probabilities, prepared, model.tissue_above, part_masks(case, prepared))
     return row | {name: dice_coefficient(mask, label) for name, mask in masks.items()}
 
 
-def _command(weights, sources, out, root, most, votes: bool, reveal: bool) -> str:
+def _command(weights, sources, out, root, most, votes: bool, reveal: bool, leak: bool) -> str:
     arguments = ["pancreas-ssl", "measure"]
     for name, which in weights.items():
         arguments += ["--weights", name if str(which) == name else f"{name}={which}"]
     for source in sources:
         arguments += ["--source", source]
-    by_card = root if isinstance(root, Mapping) else {"": root}
-    roots = [f"{card}={folder}" if card else folder for card, folder in by_card.items()]
-    for option, value in (*(("--root", one) for one in roots), ("--most", most), ("--out", out)):
+    for option, value in (*(("--root", one) for one in root_options(root)), ("--most", most), ("--out", out)):
         arguments += [option, str(value)] if value is not None else []
-    return shlex.join(arguments + ["--no-votes"] * (not votes) + ["--reveal"] * reveal)
+    flags = ["--no-votes"] * (not votes) + ["--reveal"] * reveal + ["--allow-leak"] * leak
+    return shlex.join(arguments + flags)
 
 
-def _write(rows: pd.DataFrame, out: Path, weights: dict[str, str], command: str) -> None:
+def _write(rows: pd.DataFrame, out: Path, weights: dict[str, str], command: str, leaks: dict[str, int]) -> None:
     write_table(rows, out / "rows.csv")
     write_table(summary_table(rows), out / "summary.csv")
     facts = {"command": command, "weights": weights, "version": __version__, "versions": installed_versions()}
+    facts |= {"leaks": leaks} if leaks else {}
     facts = without_paths(facts)
     write_text(out / "measured.json", json.dumps(facts, indent=1) + "\n")

@@ -67,7 +67,7 @@ def convergence(curves: pd.DataFrame) -> Described:
             part, mark = curves[curves["arm"] == arm], looks[arm]
             for axis, column in zip(panels, ("loss", "held_out_dice"), strict=True):
                 known = part.dropna(subset=[column])
-                for _, one in known.groupby("seed"):
+                for _, one in known.groupby([name for name in ("seed", "fold") if name in known]):
                     axis.plot(one["step"], one[column], color=mark.colour, linewidth=0.6, alpha=0.4)
                 mean = known.groupby("step")[column].mean()
                 style = {"color": mark.colour, "linestyle": mark.line, "linewidth": 2}

@@ -1,8 +1,8 @@
 """From the file to jobs, and what a folder remembers: a study may grow, but what exists in it stays what it was.
 
-A *job* is one cell of the table arms x seeds: one training, then one row per patient and source. `plan.json` in the
-study's folder holds the configuration, each arm's whole recipe, the precision and digests of the data. A later start
-in the same folder must agree with it; further arms, seeds and comparisons may be added.
+A *job* is one cell of the table arms x seeds (x folds): one training, then one row per patient and source. `plan.json`
+in the study's folder holds the configuration, each arm's whole recipe, the precision and digests of the data. A later
+start in the same folder must agree with it; further arms, seeds, folds and comparisons may be added.
 """
 
 import hashlib
@@ -11,23 +11,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pancreas_ssl.data.access import Case, Root
 from pancreas_ssl.data.generate import generator_version
-from pancreas_ssl.data.image_checks import twins
-from pancreas_ssl.data.preprocessing import prepare_case
-from pancreas_ssl.data.roles import full_name, open_cases, role_of
+from pancreas_ssl.data.preprocessing import case_digest, prepare_case
+from pancreas_ssl.data.roles import full_name, role_of
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import write_text
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study.config import Study, folder_of
+from pancreas_ssl.study.opened import Sides, cases_for
 from pancreas_ssl.training.checkpoint import TRAINS
-from pancreas_ssl.training.fit import cases_digest
 from pancreas_ssl.versions import code_digest
 
 __all__ = ["Job", "Plan", "agree", "agree_data", "at_most", "job_folder", "jobs_of", "make_plan",
            "read_plan", "revealed", "write_plan"]  # fmt: skip
 
 PLAN = "plan.json"
-CODE = {"trains": TRAINS, "measures": ("evaluation", "inference", "method", "study/job.py", "study/measurements.py")}
+MEASURES = ("evaluation", "inference", "method", "study/job.py", "study/label_parts.py", "study/measurements.py")
+CODE = {"trains": TRAINS, "measures": MEASURES}
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class Job:
     patients: int | None
     reveal: bool
     folder: str  # below the study's folder
+    fold: int | None = None  # held out, of a source whose patients are dealt into folds
+    root: Root = None
+    allow_leak: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,43 +68,56 @@ def revealed(study: Study) -> list[str]:
     return [source for source in opened if role_of(source) == "test"]
 
 
-def make_plan(study: Study, precision: dict[str, str], reveal: bool) -> Plan:
+def make_plan(
+    study: Study, precision: dict[str, str], reveal: bool, root: Root = None, allow_leak: bool = False
+) -> Plan:
     """Open every case that the study will open (generating what is not on disk) and keep the digests.
 
     Raises:
-        InputError: a source whose role forbids its use, a split that is missing, a patient or a scan on two sides.
+        InputError: a source whose role forbids its use, a split that is missing, a patient or a scan on two sides (of
+            one fold; a warning where leaks are allowed).
     """
     recipes = {arm: Recipe.from_dict(study.recipe_of(arm)) for arm in study.arms}
     data: dict[str, str] = {}
-    patients: dict[tuple[str, str], str] = {}
-    seen: dict[str, tuple[str, str, str]] = {}
-    for arm, recipe in recipes.items():
-        oracle, labelled = study.arms[arm].oracle, study.arms[arm].labelled
-        opened = [(oracle, "oracle")] if oracle else [(study.train, "train"), (study.train, "select")]
-        if recipe.unlabelled_weight > 0:
-            opened.append((study.train, "unlabelled"))
-        opened += [(source, "measure") for source in study.sources_of(arm)]
-        for source, use in opened:
-            grid = f"{recipe.spacing:g} mm, {recipe.window[0]:g} to {recipe.window[1]:g} HU"
-            few = at_most(use, labelled)
-            first = f" (first {few})" if few else ""
-            if (key := f"{full_name(source)} {use}{first}, {grid}") in data:
-                continue
-            found = open_cases(source, use, reveal=reveal, most=at_most(use, labelled, study.patients))
-            if few and len(found) < few:
-                raise InputError(
-                    f"expected {few} patients to train {arm} on, {source} has {len(found)}; lower labelled"
-                )
-            side = "trains" if use in ("train", "unlabelled", "oracle") else "is held out or measured"
-            for case in found:
-                if patients.setdefault((case.card, case.patient), side) != side:
-                    raise InputError(
-                        f"expected patients on one side only, {case.patient} of {source} trains and is measured; "
-                        f"correct the splits of the card"
-                    )
-            data[key] = _digest(found, recipe, side, seen, labelled=use != "unlabelled")
+    opened: dict[str, list[tuple[Case, str]]] = {}
+    for fold in study.folds or [None]:
+        sides = Sides(allow_leak)
+        for arm, recipe in recipes.items():
+            for source, use in _opened(study, arm, recipe):
+                grid = f"{recipe.spacing:g} mm, {recipe.window[0]:g} to {recipe.window[1]:g} HU"
+                few = at_most(use, study.arms[arm].labelled)
+                first = f" (first {few})" if few else ""
+                home = fold is not None and (use != "measure" or full_name(source) == full_name(study.train))
+                key = f"{full_name(source)} {use}{first}{f', fold {fold}' if home else ''}, {grid}"
+                if key in sides.keys:
+                    continue
+                sides.keys.add(key)
+                side = "trains" if use in ("train", "unlabelled", "oracle") else "is held out or measured"
+                if key in opened:
+                    found = [case for case, _ in opened[key]]
+                else:
+                    how = {"train": study.train, "fold": fold, "reveal": reveal, "root": root}
+                    found = cases_for(source, use, most=few or at_most(use, None, study.patients), **how)
+                    if few and len(found) < few:
+                        raise InputError(
+                            f"expected {few} patients to train {arm} on, {source} has {len(found)}; lower labelled"
+                        )
+                sides.add_patients(found, side, source)
+                if key not in opened:
+                    data[key], opened[key] = _digest(found, recipe, labelled=use != "unlabelled")
+                sides.add_scans(opened[key], side)
+        sides.tell()
     whole = {arm: {k: v for k, v in recipe.to_dict().items() if k != "seed"} for arm, recipe in recipes.items()}
     return Plan(study.plain(), whole, precision, generator_version(), data, _code())
+
+
+def _opened(study: Study, arm: str, recipe: Recipe) -> list[tuple[str, str]]:
+    """(source, use) of all that an arm opens."""
+    oracle = study.arms[arm].oracle
+    opened = [(oracle, "oracle")] if oracle else [(study.train, "train"), (study.train, "select")]
+    if recipe.unlabelled_weight > 0:
+        opened.append((study.train, "unlabelled"))
+    return opened + [(source, "measure") for source in study.sources_of(arm)]
 
 
 def _code() -> dict[str, str]:
@@ -112,25 +129,26 @@ def at_most(use: str, labelled: int | None, patients: int | None = None) -> int 
     return {"train": labelled, "oracle": labelled, "measure": patients}.get(use)
 
 
-def _digest(found, recipe: Recipe, side: str, seen: dict, labelled: bool) -> str:
-    """sha256 over prepared cases, one in memory at a time."""
-    digest = hashlib.sha256()
+def _digest(found: list[Case], recipe: Recipe, labelled: bool) -> tuple[str, list[tuple[Case, str]]]:
+    """sha256 over prepared cases, one in memory at a time, and the hash of each one's voxels."""
+    digest, scans = hashlib.sha256(), []
     for case in found:
-        prepared = prepare_case(case, spacing=recipe.spacing, window=recipe.window)
+        prepared = prepare_case(case, spacing=recipe.spacing, window=recipe.window, mapped=True)
         if labelled and prepared.label is None:
             raise InputError(f"expected a label for case {case.id}, it has none; leave it out of the splits")
-        if sentence := twins(case, side, prepared.voxels, seen):
-            raise InputError(sentence)
-        digest.update(cases_digest([prepared]).encode())
-    return digest.hexdigest()
+        scans.append((case, prepared.voxels))
+        digest.update(case_digest(prepared).encode())
+    return digest.hexdigest(), scans
 
 
-def jobs_of(study: Study, plan: Plan, reveal: bool) -> list[Job]:
-    """All jobs, seed by seed, so that every arm has its first result early."""
-    return [_job(study, plan, arm, seed, reveal) for seed in study.seeds for arm in study.arms]
+def jobs_of(study: Study, plan: Plan, reveal: bool, root: Root = None, allow_leak: bool = False) -> list[Job]:
+    """All jobs, seed by seed and fold by fold, so that every arm has its first result early."""
+    folds = study.folds or [None]
+    cells = [(arm, seed, fold) for seed in study.seeds for fold in folds for arm in study.arms]
+    return [_job(study, plan, *cell, reveal=reveal, root=root, allow_leak=allow_leak) for cell in cells]
 
 
-def _job(study: Study, plan: Plan, arm: str, seed: int, reveal: bool) -> Job:
+def _job(study: Study, plan: Plan, arm: str, seed: int, fold: int | None, **how) -> Job:
     recipe = replace(Recipe.from_dict(study.recipe_of(arm)), seed=seed, precision=plan.precision[arm])
     oracle = study.arms[arm].oracle
     return Job(
@@ -142,14 +160,15 @@ def _job(study: Study, plan: Plan, arm: str, seed: int, reveal: bool) -> Job:
         labelled=study.arms[arm].labelled,
         measure=tuple(study.sources_of(arm)),
         patients=study.patients,
-        reveal=reveal,
-        folder=job_folder(arm, seed),
+        folder=job_folder(arm, seed, fold),
+        fold=fold,
+        **how,
     )
 
 
-def job_folder(arm: str, seed: int) -> str:
+def job_folder(arm: str, seed: int, fold: int | None = None) -> str:
     """Where a job keeps its files, below the study's folder."""
-    return f"cells/{folder_of(arm)}-seed{seed}"
+    return f"cells/{folder_of(arm)}-seed{seed}{'' if fold is None else f'-fold{fold}'}"
 
 
 def read_plan(out: Path) -> Plan | None:
@@ -186,14 +205,14 @@ def agree(before: Plan, config: dict[str, Any], out: Path) -> None:
             changes += [
                 _change(f"comparison {c['name']}", c, named.get(c["name"])) for c in there if named.get(c["name"]) != c
             ]
-        elif key == "seeds":
-            changes += [f"seed {seed} there, gone now" for seed in there if seed not in now]
+        elif key == "seeds" or (key == "folds" and there and now):
+            changes += [f"{key[:-1]} {one} there, gone now" for one in there if one not in now]
         elif there != now:
             changes.append(_change(key, there, now))
     if changes:
         raise InputError(
             f"expected the study that {out} was begun with, got changes ({'; '.join(changes)}); take them back or name "
-            f"another folder (only further arms, seeds and comparisons may be added)"
+            f"another folder (only further arms, seeds, folds and comparisons may be added)"
         )
     _agree_code(before, out)
 

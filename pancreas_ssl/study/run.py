@@ -3,13 +3,15 @@
 import contextlib
 import json
 import os
+import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pancreas_ssl import __version__, devices
-from pancreas_ssl.data.roles import REVEALS, check_role, full_name, log_reveal, open_cases
+from pancreas_ssl.data.access import Root
+from pancreas_ssl.data.roles import REVEALS, check_role, full_name, log_reveal, role_of, warn_of_overlap
 from pancreas_ssl.errors import RunError, require, without_paths
 from pancreas_ssl.files import claim, make_folder, write_text
 from pancreas_ssl.method.recipe import Recipe
@@ -17,6 +19,7 @@ from pancreas_ssl.study import plan as plans
 from pancreas_ssl.study.config import Study, load_study
 from pancreas_ssl.study.job import FILES, Stopped, is_done
 from pancreas_ssl.study.job_progress import JobProgress
+from pancreas_ssl.study.opened import cases_for, root_options
 from pancreas_ssl.study.pictures import pictures
 from pancreas_ssl.study.plan import Job, Plan, agree, agree_data, jobs_of, make_plan, read_plan, revealed, write_plan
 from pancreas_ssl.study.power import power_lines
@@ -34,6 +37,8 @@ def run_study(
     config: str | Path,
     out: str | Path,
     *,
+    fields: Mapping[str, Any] | None = None,
+    root: Root = None,
     reveal: bool = False,
     workers: int | None = None,
     device: str = "auto",
@@ -42,12 +47,15 @@ def run_study(
     say: Callable[[str], None] = lambda line: print(line, flush=True),
     checkpoint_seconds: float = 30.0,
     overwrite: bool = False,
+    allow_leak: bool = False,
 ) -> dict[str, Path]:
     """Run a study, or resume the one in `out`; finished jobs and rows are kept as they are.
 
     Args:
-        config: the YAML file that `study.config` describes.
+        config: the YAML file that `study.config` describes, or the name of a study that comes with the package.
         out: the study's folder.
+        fields: of Recipe, put over those of all arms in the file; `study.json` names them.
+        root: where the files lie of cards that read a folder; they are not part of the study, their voxels are.
         reveal: open sources of role test; each time is appended to `reveals.log`.
         workers: processes. None: one per core on a processor, one on any other device.
         device: as in `fit`.
@@ -55,6 +63,7 @@ def run_study(
         say: called with each line for the user.
         checkpoint_seconds: how much of a training a kill can cost.
         overwrite: replace tables and reports that this tool did not write, too; never what a cell has made.
+        allow_leak: measure scans that train, too; the column `leak`, `study.json` and the report say so.
 
     Returns:
         The written files by name: rows, summary, comparisons, curves, study, report.
@@ -69,37 +78,42 @@ def run_study(
         >>> run_study("controls.yml", "runs/controls")["summary"]    # doctest: +SKIP
     """
     start = time.perf_counter()
-    study = load_study(config)
+    study = load_study(config, fields)
     for source, use in _uses(study):
         check_role(source, use, reveal=reveal)
     out = Path(out)
-    cells = [out / plans.job_folder(arm, seed) / name for arm in study.arms for seed in study.seeds for name in FILES]
+    folders = [
+        out / plans.job_folder(arm, seed, fold)
+        for arm in study.arms
+        for seed in study.seeds
+        for fold in study.folds or [None]
+    ]
+    cells = [folder / name for folder in folders for name in FILES]
     claim([*cells, out / plans.PLAN, out / REVEALS], overwrite=None, inputs=[config])
     claim([out / name for name in (*(f"{table}.csv" for table in TABLES), "study.json", "report.md")],
           overwrite=overwrite, inputs=[config])  # fmt: skip
     make_folder(out)
-    flags = " --reveal" * reveal + " --overwrite" * overwrite
-    command = command or f"pancreas-ssl study --config {config} --out {out}{flags}"
+    command = command or _command(config, out, fields or {}, root, reveal, overwrite, allow_leak)
     with _alone(out):
         before = read_plan(out)
         if before is not None:
             agree(before, study.plain(), out)
         if opened := revealed(study):
             log_reveal(out, study.digest(), [full_name(source) for source in opened], command)
-        counts = {
-            full_name(s): len(open_cases(s, "measure", reveal=reveal, most=study.patients)) for s in study.measure
-        }
-        power = power_lines(study, counts)
+        for source in study.measure:
+            warn_of_overlap(study.train, source)
+        power = power_lines(study, _counts(study, reveal, root))
         for line in power:
             say(line)
         device, precision = _resolve(study, device, before)
-        plan = make_plan(study, precision, reveal)
+        plan = make_plan(study, precision, reveal, root, allow_leak)
         if before is not None:
             agree_data(before, plan, out)
         write_plan(out, plan)
-        jobs = jobs_of(study, plan, reveal)
+        jobs = jobs_of(study, plan, reveal, root, allow_leak)
         _run(jobs, out, device, workers, say, checkpoint_seconds)
         facts = _facts(study, plan, jobs, out) | {"power": power, "command": command, "commit": commit}
+        facts |= ({"set": dict(fields)} if fields else {}) | ({"allow_leak": True} if allow_leak else {})
         facts = without_paths(facts)
         return _write(study, jobs, out, facts, start)
 
@@ -108,6 +122,28 @@ def _uses(study: Study) -> list[tuple[str, str]]:
     oracles = [(arm.oracle, "oracle") for arm in study.arms.values() if arm.oracle]
     trains = [(study.train, "train"), (study.train, "select")] if len(oracles) < len(study.arms) else []
     return [*trains, *oracles, *((source, "measure") for source in study.measure)]
+
+
+def _counts(study: Study, reveal: bool, root: Root) -> dict[str, int]:
+    """How many patients are measured of each source; at home, those of all folds."""
+    counts, train = {}, full_name(study.train)
+    for source in study.measure:
+        folds = (study.folds or [None]) if full_name(source) == train and role_of(source) == "any" else [None]
+        how = {"train": study.train, "reveal": reveal, "most": study.patients, "root": root}
+        counts[full_name(source)] = sum(len(cases_for(source, "measure", fold=fold, **how)) for fold in folds)
+    return counts
+
+
+def _command(
+    config, out: Path, fields: Mapping[str, Any], root: Root, reveal: bool, overwrite: bool, leak: bool
+) -> str:
+    words = ["pancreas-ssl", "study", "--config", str(config), "--out", str(out)]
+    for name, value in fields.items():
+        words += ["--set", f"{name}={json.dumps(value)}"]
+    for folder in root_options(root):
+        words += ["--root", folder]
+    words += ["--reveal"] * reveal + ["--overwrite"] * overwrite + ["--allow-leak"] * leak
+    return shlex.join(words)
 
 
 @contextlib.contextmanager
@@ -158,9 +194,10 @@ def _run(jobs: list[Job], out: Path, device: str, workers: int | None, say, chec
         ) from None
     if failed:
         job, why = failed[0]
+        fold = "" if job.fold is None else f" and fold {job.fold}"
         raise RunError(
-            f"{len(failed)} of {len(jobs)} cells failed, {job.arm} with seed {job.seed} first ({why}); the others "
-            f"are kept, resume with the same command once the cause is removed"
+            f"{len(failed)} of {len(jobs)} cells failed, {job.arm} with seed {job.seed}{fold} first ({why}); the "
+            f"others are kept, resume with the same command once the cause is removed"
         )
 
 
@@ -193,6 +230,8 @@ def _facts(study: Study, plan: Plan, jobs: list[Job], out: Path) -> dict[str, An
 def _write(study: Study, jobs: list[Job], out: Path, facts: dict[str, Any], start: float) -> dict[str, Path]:
     """Tables, figures, `study.json` and the report."""
     rows = rows_table(jobs, out)
+    if "leak" in rows and rows["leak"].any():
+        facts["leaks"] = int(rows["leak"].sum())
     tables = {
         "rows": rows,
         "summary": summary_table(rows),

@@ -23,6 +23,7 @@ from pancreas_ssl.study.tables import write_table
 
 __all__ = ["ShippedStudy", "keep_measured", "keep_study", "shipped_measured", "shipped_study", "unpack_study"]
 
+CELL = ("arm", "seed", "fold")
 TABLES = ("rows", "summary", "comparisons", "curves")
 
 
@@ -98,7 +99,7 @@ def keep_study(out: str | Path, name: str) -> Path:
     """
     folder = _keep(Path(out), name, ("study.json", *(f"{table}.csv" for table in TABLES)), "finished study")
     curves = pd.read_csv(folder / "curves.csv")
-    last = ~curves.duplicated(["arm", "seed"], keep="last")
+    last = ~curves.duplicated([name for name in CELL if name in curves], keep="last")
     write_table(curves[curves["held_out_dice"].notna() | last], folder / "curves.csv")
     return folder
 
@@ -144,18 +145,19 @@ def unpack_study(name: str, out: str | Path) -> Path:
         raise InputError(f"expected an empty folder, {out} holds a study already; name another one")
     facts = shipped.facts
     with atomic_path(out / "cells") as jobs:
-        for (arm, seed), rows in shipped.rows.groupby(["arm", "seed"], sort=False):
-            folder = make_folder(jobs / Path(job_folder(arm, seed)).name)
+        keys = [name for name in CELL if name in shipped.rows]
+        for cell, rows in shipped.rows.groupby(keys, sort=False):
+            folder = make_folder(jobs / Path(job_folder(*cell)).name)
             records = rows.astype(object).where(rows.notna(), None).to_dict("records")
             lines = "".join(json.dumps(row) + "\n" for row in records)
             with open_to_append(folder / "rows.jsonl") as handle:
                 handle.write(lines)
-            curves = shipped.curves.query("arm == @arm and seed == @seed").drop(columns=["arm", "seed"])
+            curves = shipped.curves[(shipped.curves[keys] == list(cell)).all(axis=1)].drop(columns=keys)
             write_table(curves, folder / "history.csv")
             done = {
-                "arm": arm,
-                "seed": int(seed),
-                "steps": facts["recipes"][arm]["steps"],
+                "arm": cell[0],
+                "seed": int(cell[1]),
+                "steps": facts["recipes"][cell[0]]["steps"],
                 "rows": len(rows),
                 "seconds": round(float(curves["seconds"].max()) if len(curves) else 0.0, 1),
                 **{key: facts[key] for key in ("peak_memory", "device", "precision")},

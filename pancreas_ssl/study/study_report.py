@@ -19,6 +19,7 @@ _SUMMARY = {
     "dice_sd": "sd of patients", "dice_sd_seeds": "sd of seeds", "dice_median": "median", "misses": "misses",
     "share_below_half": "share < 0.5", "nsd_mean": "NSD", "hd95_mean": "HD95, mm", "ece_band_mean": "ECE in the band",
 }  # fmt: skip
+_PARTS = ("dice_without_", "recall_")
 _COMPARED = {
     "comparison": "comparison", "source": "source", "difference": "difference", "low": "95 % from", "high": "95 % to",
     "p": "p", "holm_p": "Holm p", "target": "target", "met": "met", "shown": "shown", "better": "better",
@@ -40,7 +41,7 @@ def report(
         facts: the content of `study.json`.
         drawn: figures, saved under `figures/`.
     """
-    lines = [f"# Study: {study.name}", "", *_limits(study), "## Comparisons", ""]
+    lines = [f"# Study: {study.name}", "", *_limits(study, facts), "## Comparisons", ""]
     if comparisons.empty:
         lines += ["None was named beforehand: what follows is description.", ""]
     else:
@@ -55,9 +56,11 @@ def report(
             "",
         ]
     lines += ["What it could show, stated before it ran:", "", *(f"- {line}" for line in facts["power"]), ""]
-    lines += ["## Arms and sources", "", *markdown_table(summary, _SUMMARY), ""]
+    more = {name: name.removesuffix("_mean").replace("_", " ") for name in summary if name.startswith(_PARTS)}
+    more |= {"leaks": "leaks"} if "leaks" in summary else {}
+    lines += ["## Arms and sources", "", *markdown_table(summary, _SUMMARY | more), ""]
     missed = f"A missed pancreas has Dice 0 and HD95 {EMPTY_DISTANCE_MM:g} mm."
-    lines += [f"Misses count predictions (patients x seeds). {missed}", ""]
+    lines += [f"Misses count predictions (patients x seeds{' x folds' * bool(study.folds)}). {missed}", ""]
     lines += ["## Figures", ""]
     for figure in drawn:
         lines += [f"![{figure.alt}](figures/{figure.name}.png)", "", f"Numbers: `figures/{figure.name}.csv`", ""]
@@ -65,18 +68,28 @@ def report(
     return "\n".join(lines) + "\n"
 
 
-def _limits(study: Study) -> list[str]:
+def _limits(study: Study, facts: dict[str, Any]) -> list[str]:
     sentences = []
     if all(full_name(source).startswith("phantom/") for source in (study.train, *study.measure)):
         sentences.append("On synthetic phantoms every result is a check of mechanism, never a clinical one.")
     roles = ", ".join(f"{full_name(source)} ({role_of(source)})" for source in study.measure)
     sentences.append(f"Trained on {full_name(study.train)}; measured on {roles}.")
-    return [" ".join(sentences), ""]
+    if study.folds:
+        sentences.append(
+            "Patients of the training source are measured by the network of the fold that held them out; those of "
+            "other sources by the networks of all folds, and their mean counts once."
+        )
+    lines = [" ".join(sentences), ""]
+    if leaks := facts.get("leaks"):
+        lines += [f"**Leak: {leaks} rows are of scans that trained the network they measure (column `leak`), as "
+                  f"--allow-leak was given. They say nothing of new patients.**", ""]  # fmt: skip
+    return lines
 
 
 def _made(study: Study, facts: dict[str, Any], out: Path) -> list[str]:
+    folds = f", folds {', '.join(map(str, study.folds))}" if study.folds else ""
     lines = [
-        f"- {facts['cells']} trainings: {len(study.arms)} arms, seeds {', '.join(map(str, study.seeds))}; "
+        f"- {facts['cells']} trainings: {len(study.arms)} arms, seeds {', '.join(map(str, study.seeds))}{folds}; "
         f"{facts['training_seconds']:.0f} s of training in all",
         f"- device {facts['device']}, precision {facts['precision']}, one thread per training",
         f"- pancreas-ssl {facts['version']}, torch {facts['versions'].get('torch', 'unknown')}, phantom "

@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +20,7 @@ from typing import Any
 import torch
 from accelerate.utils import patch_environment
 
-from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.errors import DataWarning, InputError, RunError
 from pancreas_ssl.signals import StopKey, handling
 from pancreas_ssl.study.job import Stopped, run_job
 from pancreas_ssl.study.plan import Job
@@ -101,6 +102,7 @@ def _enter(reader: connection.Connection) -> None:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_listen, args=(reader,), name="study-listener", daemon=True).start()
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore", DataWarning)  # the parent has opened the same cases, and told about them
 
 
 def _listen(reader: connection.Connection) -> None:

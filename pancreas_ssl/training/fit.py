@@ -2,8 +2,10 @@
 
 import copy
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +16,9 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from pancreas_ssl import devices
-from pancreas_ssl.data.preprocessing import Prepared
+from pancreas_ssl.data.preprocessing import Prepared, case_digest
 from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.files import make_folder, sweep
+from pancreas_ssl.files import make_folder, sweep, workspace
 from pancreas_ssl.method.network import SegmentationNetwork
 from pancreas_ssl.method.processes import any_of, averaged, rank, world
 from pancreas_ssl.method.recipe import Recipe
@@ -27,7 +29,7 @@ from pancreas_ssl.training.extra_terms import ArmModel
 from pancreas_ssl.training.held_out import shared_held_out_dice
 from pancreas_ssl.training.history import LOG_EVERY, frame_of, note_of, row_of
 from pancreas_ssl.training.launching import accelerated, agreed_plan, own_device
-from pancreas_ssl.training.memory import case_bytes, check_memory, peak_memory
+from pancreas_ssl.training.memory import check_memory, peak_memory, place
 from pancreas_ssl.training.patches import Patches
 from pancreas_ssl.training.step import moving_average, optimise
 from pancreas_ssl.training.teacher_maps import OUTSIDE, TeacherMaps
@@ -58,15 +60,8 @@ class Fitted:
 
 
 def cases_digest(cases: Sequence[Prepared]) -> str:
-    """sha256 over ids, images, labels and organ maps of prepared cases, in order."""
-    digest = hashlib.sha256()
-    for case in cases:
-        digest.update(f"{case.source}/{case.id} {case.image.shape}".encode())
-        digest.update(np.ascontiguousarray(case.image))
-        for array in (case.label, case.organs):
-            if array is not None:
-                digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
+    """sha256 over the digests (`case_digest`) of prepared cases, in order; cases in files are not read for it."""
+    return hashlib.sha256(" ".join(map(case_digest, cases)).encode()).hexdigest()
 
 
 def fit(
@@ -125,17 +120,23 @@ def fit(
     where = own_device(devices.resolve_device(device))
     plan = agreed_plan(where, state.precision if state else recipe.precision)
     channels_last = state.channels_last if state else plan.channels_last
-    needed = check_memory(recipe, where, case_bytes(train, recipe, where), plan.precision)
+    placed = place([*train, *(unlabelled or ())], train, recipe, where, plan.precision)
+    needed = check_memory(recipe, where, placed.bytes, plan.precision)
     if progress and rank() == 0:
         words = devices.describe(where, state.precision if state else recipe.precision)
         print(f"{words}; memory needed: about {needed}", flush=True)
 
     forked = [where] if where.type == "cuda" else []
-    with accelerated(where, plan.precision, unused=recipe.guided) as accelerator, torch.random.fork_rng(devices=forked):
+    work = workspace(out or tempfile.gettempdir()) if placed.maps_in_file else nullcontext()
+    with (
+        accelerated(where, plan.precision, unused=recipe.guided) as accelerator,
+        torch.random.fork_rng(devices=forked),
+        work as folder,
+    ):
         where, main = accelerator.device, accelerator.is_main_process
-        patches = Patches(train, recipe, where)
-        others = Patches(unlabelled, recipe, where, labelled=False) if unlabelled else None
-        guides = TeacherMaps(train, recipe, where) if recipe.guided else None
+        patches = Patches(train, recipe, where, keep=placed.keep)
+        others = Patches(unlabelled, recipe, where, labelled=False, keep=placed.keep) if unlabelled else None
+        guides = TeacherMaps(train, recipe, where, folder) if recipe.guided else None
         learner = ArmModel(recipe).to(where).train()
         if channels_last:
             learner = learner.to(memory_format=torch.channels_last_3d)

@@ -7,6 +7,7 @@ backward pass will need is counted, without any memory or time to speak of.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -15,8 +16,9 @@ from pancreas_ssl.errors import InputError
 from pancreas_ssl.method.network import PHASES
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.training.extra_terms import ArmModel
+from pancreas_ssl.training.teacher_maps import map_bytes
 
-__all__ = ["Forecast", "available", "case_bytes", "check_memory", "forecast"]
+__all__ = ["Forecast", "Placed", "available", "case_bytes", "check_memory", "forecast", "place"]
 
 # Weights, gradients, two moments of AdamW, moving average
 COPIES_OF_WEIGHTS = 5
@@ -26,6 +28,8 @@ TRANSIENT_COPIES = 4
 UPSAMPLED_COPIES = 4
 # Of the machine's free memory that may be planned for; the rest belongs to the system and to fragmentation
 USABLE = 0.9
+# Of the machine's free memory that the maps of guided recipes may take; more go into a file
+MAPS = 0.15
 
 
 @dataclass(frozen=True)
@@ -95,22 +99,46 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
     )
 
 
-def case_bytes(cases: Sequence[Prepared], recipe: Recipe, device: torch.device | str) -> int:
-    """Bytes of the cases on the training device: three half-precision maps each where a module is guided, and on a
-    card image, label and organ map themselves (a processor trains on the arrays that are there).
+def case_bytes(cases: Sequence[Prepared], device: torch.device | str) -> int:
+    """Bytes of the cases on the training device: image, label and organ map on a card, in the type in which they are
+    kept (half precision for those in files); a processor trains on the arrays that are there.
 
     Example:
         >>> import numpy as np
         >>> image = np.zeros((1, 10, 10, 10), np.float32)
         >>> case = Prepared("1", "demo", image, image.astype(np.uint8), (3.0,) * 3, np.eye(4), (-150.0, 250.0))
-        >>> case_bytes([case], Recipe(), "cpu"), case_bytes([case], Recipe(), "cuda")
+        >>> case_bytes([case], "cpu"), case_bytes([case], "cuda")
         (0, 5000)
     """
-    maps = sum(3 * 2 * case.image.size for case in cases) if recipe.guided else 0
     if torch.device(device).type != "cuda":
-        return maps
-    kept = [array for case in cases for array in (case.image, case.label, case.organs) if array is not None]
-    return maps + sum(array.nbytes for array in kept)
+        return 0
+    return sum(array.nbytes for case in cases for array in (case.image, case.label, case.organs) if array is not None)
+
+
+class Placed(NamedTuple):
+    """Where the volumes of a training go: on the device or streamed to it, the maps there or in a file."""
+
+    keep: bool
+    maps_in_file: bool
+    bytes: int  # on the training device
+
+
+def place(
+    cases: Sequence[Prepared], train: Sequence[Prepared], recipe: Recipe, device: torch.device, precision: str
+) -> Placed:
+    """Keep the cases on a card where they fit beside the training, else stream them; the maps of a guided recipe go
+    into a file where they are large for the memory, or do not fit on the card.
+
+    Args:
+        cases: all that patches are cut from; `train`: those of them that are guided.
+    """
+    kept, maps = case_bytes(cases, device), map_bytes(train) if recipe.guided else 0
+    if device.type == "cuda":
+        fits = [forecast(recipe, size, precision).total <= USABLE * available(device) for size in (kept + maps, maps)]
+        maps_in_file = maps > 0 and not fits[1]
+        return Placed(fits[0], maps_in_file, kept * fits[0] + maps * (not maps_in_file))
+    maps_in_file = maps > MAPS * available(device)
+    return Placed(True, maps_in_file, maps * (not maps_in_file))
 
 
 def available(device: torch.device | str) -> int:

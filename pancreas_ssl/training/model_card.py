@@ -30,6 +30,7 @@ def model_card(name: str, facts: dict, size: int) -> str:
         f"sliding windows of {' x '.join(map(str, recipe['patch']))} voxels |",
         f"| trained on | {facts['source']}, {len(facts['train']['ids'])} cases, "
         f"digest `{facts['train']['digest'][:16]}` |",
+        *_sides(facts),
         f"| arm, seed, steps | {facts['arm']}, {recipe['seed']}, {facts['step']} of {recipe['steps']} |",
         f"| precision, device | {facts['precision']}, {facts['device']} |",
         f"| time, peak memory | {facts['seconds']:.0f} s, {facts['peak_memory'] / 2**30:.1f} GiB |",
@@ -59,6 +60,16 @@ def model_card(name: str, facts: dict, size: int) -> str:
     lines += ["", "## Recipe", "", "| field | value |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in recipe.items()]
     return "\n".join(lines) + "\n"
+
+
+def _sides(facts: dict) -> list[str]:
+    """Rows about the fold that was held out, and about scans that stood on both sides, where there were any."""
+    rows = []
+    if facts.get("fold") is not None:
+        rows.append(f"| held out | fold {facts['fold']} of {facts['folds']['k']}, seed {facts['folds']['seed']} |")
+    if leaks := facts.get("leaks"):
+        rows.append(f"| **leaks** | **{leaks} held-out scans trained, too: their Dice says nothing of new patients** |")
+    return rows
 
 
 def _limits(source: str) -> str:

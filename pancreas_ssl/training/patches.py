@@ -17,14 +17,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float16, Float32, Int64, UInt8
+from jaxtyping import Float, Float16, Float32, Int, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from pancreas_ssl.data.preprocessing import Prepared
+from pancreas_ssl.data.prepared_cache import Mapped
+from pancreas_ssl.data.preprocessing import Prepared, labelled_voxels
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.method.dual import Batch, keyed
 from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.training.streaming import BoxedMaps, Streamed, on_device
 from pancreas_ssl.training.views import appearances
 
 __all__ = ["PatchDraw", "Patches", "cut", "draw_patch"]
@@ -57,7 +59,7 @@ def draw_patch(
     rng: np.random.Generator,
     recipe: Recipe,
     sizes: Sequence[tuple[int, int, int]],
-    inside: Sequence[Int64[np.ndarray, "N 3"]],
+    inside: Sequence[Int[np.ndarray, "N 3"]],
 ) -> PatchDraw:
     """Draw the case, the centre and the turn of one patch.
 
@@ -75,7 +77,7 @@ def draw_patch(
     anywhere = low + (high - low) * rng.random(3)
     pick = rng.random()
     if centred and len(inside[case]):
-        centre = np.clip(inside[case][int(pick * len(inside[case]))] + 0.5, low, high)
+        centre = np.clip(inside[case][int(pick * len(inside[case]))].astype(float) + 0.5, low, high)
     else:
         centre = anywhere
     turned = rng.random() < recipe.affine
@@ -97,12 +99,12 @@ class Cut(NamedTuple):
 
 def cut(
     draws: Sequence[PatchDraw],
-    images: Sequence[Float32[Tensor, "1 X Y Z"]],
-    labels: Sequence[UInt8[Tensor, "1 X Y Z"]],
+    images: Sequence[Float32[Tensor, "1 X Y Z"] | Streamed],
+    labels: Sequence[UInt8[Tensor, "1 X Y Z"] | Streamed],
     patch: Sequence[int],
     binary: bool = True,
-    organs: Sequence[UInt8[Tensor, "1 X Y Z"]] | None = None,
-    maps: Sequence[Float16[Tensor, "M X Y Z"]] | None = None,
+    organs: Sequence[UInt8[Tensor, "1 X Y Z"] | Streamed] | None = None,
+    maps: Sequence[Float16[Tensor, "M X Y Z"] | BoxedMaps] | None = None,
     outside: Sequence[float] = (),
 ) -> Cut:
     """The drawn patches of images (trilinear; air outside the volume) and labels (0 outside), in one interpolation.
@@ -183,30 +185,40 @@ class Patches:
     """
 
     def __init__(
-        self, cases: Sequence[Prepared], recipe: Recipe, device: torch.device | str = "cpu", labelled: bool = True
+        self,
+        cases: Sequence[Prepared],
+        recipe: Recipe,
+        device: torch.device | str = "cpu",
+        labelled: bool = True,
+        keep: bool = True,
     ):
-        """Keep the cases as tensors on `device`.
+        """Keep the cases as tensors on `device`; of cases in files on a processor nothing is kept but their places.
 
         Args:
             labelled: False for cases whose labels must not be used: places are then drawn anywhere and `labels` is 0.
+            keep: False streams the cases: each patch is cut where they are and brought to the device.
 
         Raises:
             InputError: no case, a case without a label or the organ map that the recipe needs, or on another grid.
         """
         _check(cases, recipe, labelled)
         self.recipe, self.labelled = recipe, labelled
-        self.images = [_tensor(case.image, device) for case in cases]
-        labels = [case.label if labelled else np.zeros(case.image.shape, np.uint8) for case in cases]
-        self.labels = [_tensor(label, device) for label in labels]
-        self.organs = [_tensor(case.organs, device) for case in cases] if recipe.needs_organs and labelled else None
+        self.images = [on_device(case.image, device, keep) for case in cases]
         self.sizes = [tuple(case.image.shape[1:]) for case in cases]
-        self.inside = [np.argwhere(label[0] > 0) for label in labels]
+        if labelled:
+            self.labels = [on_device(case.label, device, keep) for case in cases]
+        else:
+            nothing = torch.zeros((), dtype=torch.uint8, device=device)
+            self.labels = [nothing.expand(1, *size) for size in self.sizes]
+        organs = recipe.needs_organs and labelled
+        self.organs = [on_device(case.organs, device, keep) for case in cases] if organs else None
+        self.inside = [labelled_voxels(case) if labelled else np.zeros((0, 3), np.int16) for case in cases]
 
     def __call__(
         self,
         step: int,
         first: int = 0,
-        maps: Sequence[Float16[Tensor, "M X Y Z"]] | None = None,
+        maps: Sequence[Float16[Tensor, "M X Y Z"] | BoxedMaps] | None = None,
         outside: Sequence[float] = (),
     ) -> Batch:
         """The patches of one step; `first` is the number of this process' first sample.
@@ -225,10 +237,6 @@ class Patches:
         return Batch(views, found.label, found.organs, found.image, found.maps, first)
 
 
-def _tensor(array: np.ndarray, device: torch.device | str) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
-
-
 def _check(cases: Sequence[Prepared], recipe: Recipe, labelled: bool) -> None:
     if not cases:
         raise InputError("expected at least one training case, got none; name a source that has a training split")
@@ -240,7 +248,8 @@ def _check(cases: Sequence[Prepared], recipe: Recipe, labelled: bool) -> None:
                 f"expected an organ map for every training case of this recipe, {case.id} has none; "
                 f"prepare it with organs=True, or train without augmentation 'labels' and organs_weight"
             )
-        if labelled and case.label.max() >= recipe.n_classes:
+        # What the cache keeps is 0 or 1 and was looked at when it was saved
+        if labelled and not isinstance(case.label, Mapped) and case.label.max() >= recipe.n_classes:
             raise InputError(
                 f"expected labels below {recipe.n_classes}, {case.id} has {case.label.max()}; raise n_classes"
             )

@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks [PART ...]`: timings of this machine, ours beside the stock alternative, in one run.
 
-Parts: phantom, steps, arms, contrast, uncertainty, processes, study, quality, inference (all by default). Prints one
-table per part and writes runs/bench.json.
+Parts: phantom, steps, arms, contrast, uncertainty, processes, study, quality, inference, cohort (all by default).
+Prints one table per part and writes runs/bench.json.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 PARTS = (
-    "phantom", "steps", "arms", "contrast", "uncertainty", "processes", "study", "quality", "inference",
+    "phantom", "steps", "arms", "contrast", "uncertainty", "processes", "study", "quality", "inference", "cohort",
 )  # fmt: skip
 
 

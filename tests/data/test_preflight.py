@@ -1,10 +1,13 @@
 """Preflight: each defect it knows is planted once and found, and sound cases pass."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from pancreas_ssl.data.access import cases
 from pancreas_ssl.data.cards import load_card
+from pancreas_ssl.data.image_checks import find_scan, same_scan
 from pancreas_ssl.data.preflight import check_image, exit_code, preflight, spread_under_flips, voxel_hash
 from pancreas_ssl.data.reading import read_image, read_label
 from pancreas_ssl.data.volume import Volume
@@ -154,12 +157,42 @@ def test_windowed_image_is_a_warning(tmp_path):
     assert "clipped to a window" in found(look(tmp_path), "HU", "warning")
 
 
-def test_voxel_hash_ignores_memory_order_only():
-    hu = abdomen()[0]
-    assert voxel_hash(hu) == voxel_hash(np.asfortranarray(hu.astype(np.float32)))
-    other = hu.copy()
-    other[3, 3, 3] += 1
-    assert voxel_hash(hu) != voxel_hash(other) != voxel_hash(hu[::-1])
+def test_a_copy_of_a_scan_is_known_again():
+    hu = abdomen()[0].astype(np.float64) + np.random.default_rng(1).uniform(-0.5, 0.5, abdomen()[0].shape)
+    slope = np.ptp(hu) / 65535
+    copies = {
+        "single precision": hu.astype(np.float32),
+        "scaled into 16 bits": np.round((hu - hu.min()) / slope) * slope + hu.min(),
+        "rounded": hu.round().astype(np.int16),
+        "cut off": hu.astype(np.int16),
+        "unsigned": (hu.round() + 1024).astype(np.uint16) - np.float32(1024),
+        "memory order": np.asfortranarray(hu),
+        "other padding": np.where(hu < -1000, -2048, hu),
+        "limited": np.clip(hu, -1024, 2000),
+        "turned": hu.transpose(2, 0, 1),
+        "written over": np.where(np.arange(16) < 1, 1000, hu),
+        **{f"mirrored {axes}": np.flip(hu, axes) for axes in (0, 1, 2, (0, 1), (0, 2), (1, 2), (0, 1, 2))},
+    }
+    first = voxel_hash(hu)
+    assert [name for name, copy in copies.items() if not same_scan(voxel_hash(copy), first)] == []
+    assert not same_scan(voxel_hash(hu[1:]), first) and not same_scan(voxel_hash(hu[::2]), first)
+
+
+def test_other_scans_are_not_taken_for_copies():
+    noise = [voxel_hash(abdomen(seed=seed)[0]) for seed in range(40)]  # one anatomy, other noise
+    assert not any(same_scan(one, other) for one, other in itertools.combinations(noise, 2))
+    plain = np.zeros((24, 20, 16), np.int16)
+    plain[4:20, 4:16] = 40
+    flat = []
+    for place in ((10, 10, 8), (10, 10, 9), (9, 10, 8)):  # without noise, a voxel makes a difference
+        flat.append(plain.copy())
+        flat[-1][place] = 90
+    assert not any(same_scan(voxel_hash(one), voxel_hash(other)) for one, other in itertools.combinations(flat, 2))
+    assert same_scan(voxel_hash(flat[0]), voxel_hash(flat[0][:, ::-1].astype(np.float32)))
+    assert not same_scan(voxel_hash(flat[0]), noise[0]) and find_scan("", noise) is None
+    size = noise[0].partition(":")[0]
+    for foreign in ("", "x", f"{size}:", f"{size}:{'~' * 60}", size + ":" + '"' * 60, ":" * 70):
+        assert find_scan(noise[0], [foreign]) is None
 
 
 def test_spread_under_flips_by_hand():

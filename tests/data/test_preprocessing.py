@@ -152,7 +152,7 @@ def test_cached_and_fresh_are_the_same_numbers(cache, one_case):
     fresh = prepare_case(one_case, cache=False)
     assert not cache.exists()
     first, second = prepare_cases([one_case, one_case])
-    assert len(list((cache / "prepared").glob("*.npz"))) == 1
+    assert len(list((cache / "prepared").glob("*.safetensors"))) == 1
     _equal(fresh, first)
     _equal(fresh, second)
 
@@ -161,12 +161,12 @@ def test_cache_notices_parameters_and_files_and_mends_itself(cache, one_case):
     before = prepare_case(one_case)
     prepare_case(one_case, spacing=2.5)
     prepare_case(one_case, window=(-100.0, 200.0))
-    assert len(list((cache / "prepared").glob("*.npz"))) == 3
+    assert len(list((cache / "prepared").glob("*.safetensors"))) == 3
     save(one_case.image, abdomen((48, 40, 32), seed=3)[0])
     os.utime(one_case.image, (time.time() + 5,) * 2)
     changed = prepare_case(one_case)
     assert not np.array_equal(before.image, changed.image)
-    for path in (cache / "prepared").glob("*.npz"):
+    for path in (cache / "prepared").glob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:100])
     _equal(prepare_case(one_case), changed)
 
@@ -215,5 +215,5 @@ def test_cache_notices_another_scan_of_the_same_size_and_time(cache, one_case, m
     second = prepare_case(case)
     assert first.voxels != second.voxels and not np.array_equal(first.image, second.image)
     monkeypatch.setattr(preprocessing, "code_digest", lambda *rooms: "other code")
-    monkeypatch.setattr(preprocessing, "_restore", lambda *_: pytest.fail("another code's numbers were taken"))
+    monkeypatch.setattr(preprocessing, "_restored", lambda *_: pytest.fail("another code's numbers were taken"))
     _equal(prepare_case(case), second)

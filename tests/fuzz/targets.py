@@ -11,12 +11,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pydicom
 from safetensors.torch import save
 
 from pancreas_ssl.data.cards import load_card
 from pancreas_ssl.data.croissant import croissant
+from pancreas_ssl.data.dicom_labels import read_structures
 from pancreas_ssl.data.reading import read_image, read_label
+from pancreas_ssl.data.volume import Original
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.inference import load_weights
 from pancreas_ssl.method.network import SegmentationNetwork
@@ -80,6 +83,13 @@ def dicom(data: bytes, folder: Path) -> None:
     read_image(folder)
 
 
+def dicom_label(data: bytes, folder: Path) -> None:
+    """A DICOM SEG or RTSTRUCT as the label of a small scan."""
+    (folder / "label.dcm").write_bytes(data)
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    read_structures(folder / "label.dcm", Original((8, 8, 4), affine, ("L", "P", "S"), None, True, "scan", "1.2.3.5"))
+
+
 @functools.cache
 def _good_slices() -> dict[str, bytes]:
     """The two slices beside the one in the corpus."""
@@ -129,7 +139,7 @@ def parameters(data: bytes, folder: Path) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes, Path], None]] = {
-    target.__name__: target for target in (card, study, nifti, dicom, weights, parameters)
+    target.__name__: target for target in (card, study, nifti, dicom, dicom_label, weights, parameters)
 }
 
 

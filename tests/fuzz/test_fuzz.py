@@ -6,7 +6,15 @@ import pytest
 
 from tests.fuzz.targets import CORPUS, TARGETS, check, corpus, mutated
 
-MUTATIONS = {"card": 1500, "study": 1500, "nifti": 1000, "dicom": 500, "weights": 1000, "parameters": 3000}
+MUTATIONS = {
+    "card": 1500,
+    "study": 1500,
+    "nifti": 1000,
+    "dicom": 500,
+    "dicom_label": 1000,
+    "weights": 1000,
+    "parameters": 3000,
+}
 
 
 @pytest.mark.parametrize(

@@ -81,21 +81,21 @@ def test_all_maps_are_judged_by_the_errors_of_the_first():
     assert one["wrong"] == better["wrong"] == int((mask != label)[band(label, (3, 3, 3))].sum())
     assert one["risk"] == pytest.approx(1 - 2 * (mask & label).sum() / (mask.sum() + label.sum()))
     assert better["ece"] == pytest.approx(0.05, abs=1e-6) and better["ece"] < one["ece"] and np.isnan(floor["ece"])
-    assert {row["way"] for row in bins} == {"one pass", "better"} and rows[0]["source"] == "A"
+    assert {row["way"] for row in bins} == {"one pass", "better"} and rows[0]["source"] == "phantom/A"
 
 
 def test_compare_agrees_with_its_parts_and_uses_what_is_made(faked):
     model, patients = SimpleNamespace(shift=1), [case("A_024"), case("V_000", "phantom/V")]
-    ready = {"A_024": uncertainty_maps(model, patients[0].image, patients[0].spacing, n=2)}
+    ready = {("phantom/A", "A_024"): uncertainty_maps(model, patients[0].image, patients[0].spacing, n=2)}
     faked.clear()
     found = compare_maps(model, patients, made=ready, n=2)
     assert faked == ["tta", "dropout"], "only the second patient is predicted"
     row = found.rows[(found.rows["map"] == "TTA: entropy") & (found.rows["case"] == "A_024")].iloc[0]
     label = patients[0].label[0] != 0
-    wrong = (ready["A_024"]["one pass: entropy"].probability > 0.5) != label
-    values = ready["A_024"]["TTA: entropy"].values
+    wrong = (next(iter(ready.values()))["one pass: entropy"].probability > 0.5) != label
+    values = next(iter(ready.values()))["TTA: entropy"].values
     assert row["auroc"] == pytest.approx(error_auroc(values, wrong, band(label, (3, 3, 3))))
-    assert set(found.summary()["source"]) == {"A", "V"} and set(found.summary(None)["patients"]) == {2}
+    assert set(found.summary()["source"]) == {"phantom/A", "phantom/V"} and set(found.summary(None)["patients"]) == {2}
     twice = found + found
     assert len(twice.rows) == 2 * len(found.rows)
 

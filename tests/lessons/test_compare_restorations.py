@@ -63,7 +63,7 @@ def test_numbers_agree_with_the_measures_of_the_whole_patch(model, patches):
 def test_parts_add_up_and_rows_are_complete(model, patches):
     rows = compare_restorations(model, patches, kinds=("guided", "random"), families=("noise", None), draws=2, **CPU)
     assert len(rows) == 2 * 2 * 2 * 2 * 3 * 5
-    assert set(rows["family"]) == {"noise", "mixed"} and set(rows["source"]) == {"A", "V"}
+    assert set(rows["family"]) == {"noise", "mixed"} and set(rows["source"]) == {"phantom/A", "phantom/V"}
     one = rows[rows["method"] == RESTORED].pivot_table(
         index=["case", "kind", "family", "draw"], columns="part", values="voxels"
     )
@@ -75,13 +75,13 @@ def test_parts_add_up_and_rows_are_complete(model, patches):
 
 def test_a_perfect_painter_wins_and_a_copy_does_not(model, patches, monkeypatch):
     painting(lambda patch, corrupted: patch.image + 1e-3, monkeypatch)
-    won = verdict(compare_restorations(model, patches, **CPU), "A")
+    won = verdict(compare_restorations(model, patches, **CPU), "phantom/A")
     assert won["wins"] and "the restoration wins" in won["sentence"] and won["patients"] == 1
     painting(lambda patch, corrupted: corrupted, monkeypatch)
-    lost = verdict(compare_restorations(model, patches, **CPU), "V")
-    assert not lost["wins"] and "does not win" in lost["sentence"] and "source V" in lost["sentence"]
-    with pytest.raises(InputError, match="rows of source W"):
-        verdict(compare_restorations(model, patches, draws=1, **CPU), "W")
+    lost = verdict(compare_restorations(model, patches, **CPU), "phantom/V")
+    assert not lost["wins"] and "does not win" in lost["sentence"] and "source phantom/V" in lost["sentence"]
+    with pytest.raises(InputError, match="rows of source phantom/W"):
+        verdict(compare_restorations(model, patches, draws=1, **CPU), "phantom/W")
 
 
 def test_lumps_are_found_where_they_were_put(model, patches, monkeypatch):

@@ -48,6 +48,18 @@ def test_one_window_gives_the_networks_own_features(model):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("lacking", [1, 2, 3, 5, 6, 7])
+def test_an_image_smaller_than_a_window_keeps_its_places(model, lacking):
+    image = torch.rand(1, *(size - lacking for size in PATCH)) - 0.5
+    before = lacking // 4 * 2
+    window = torch.full((1, *PATCH), -1.0)
+    window[:, *(slice(before, before + n) for n in image.shape[1:])] = image
+    half = [slice(before // 2, before // 2 + (n + 1) // 2) for n in image.shape[1:]]
+    expected = model.network.taps(window[None]).features[:, :, *half]
+    found = feature_map(model, image, precision="fp32", device="cpu")
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_whole_images_of_odd_size_and_pure_air(model, case):
     features = feature_map(model, case.image, device="cpu")
     assert features.shape == (1, 8, 23, 20, 17) and features.isfinite().all() and features.std() > 0.1
@@ -61,7 +73,7 @@ def test_voxels_have_the_features_of_the_map_and_are_the_same_for_each_network(m
     other = Model(SegmentationNetwork(channels=(8, 12), seed=5).eval(), patch=PATCH)
     again = features_of(other, case, seed=3, device="cpu")
     assert torch.equal(seen.draw.positions, again.draw.positions) and not torch.equal(seen.features, again.features)
-    assert set(seen.draw.regions.tolist()) == {1, 2, 3, 4, 5} and seen.source == "A"
+    assert set(seen.draw.regions.tolist()) == {1, 2, 3, 4, 5} and seen.source == "phantom/A"
     towards = seen.unit[7]
     (cosines,) = cosine_map(model, case.image, towards[None], device="cpu")
     assert cosines.shape == case.image.shape[1:]

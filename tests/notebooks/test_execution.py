@@ -44,6 +44,7 @@ KNOWN_RESULTS = {
     },
     "06_gpu_training": {
         "terms",
+        "dice_met",
         "largest_difference_after_a_stop",
         "measured_over_forecast",
         "largest_batch",
@@ -51,9 +52,15 @@ KNOWN_RESULTS = {
         "rates",
     },
     "07_generalisation_study": {"differences", "met", "shown", "misses", "gain", "beyond", "yours"},
+    "08_your_own_data": {"errors", "volume_ml", "uncertainty", "dice", "trained_dice", "on_the_scans_grid"},
 }
 
-AT_LEAST = {"03_uncertainty_maps": 7, "04_contrastive_features": 12, "05_restoration": 9}  # pictures, else 3
+AT_LEAST = {
+    "03_uncertainty_maps": 7,
+    "04_contrastive_features": 12,
+    "05_restoration": 9,
+    "08_your_own_data": 8,
+}  # pictures, else 3
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)

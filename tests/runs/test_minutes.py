@@ -33,6 +33,8 @@ def test_seconds_are_scaled_from_a_processor_of_the_same_kind(monkeypatch):
 def test_the_sentence_names_both_kinds():
     said = minutes.sentence("02_x", {"fp32": SLOW, "bf16": FAST})
     assert "half a minute with bfloat16 units and 4 minutes without them" in said
+    one = minutes.sentence("02_x", {"fp32": SLOW, "bf16": FAST | {"notebooks": {}}})
+    assert "about 4 minutes without bfloat16 units (" in one
 
 
 def test_the_reference_is_a_second(cache):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.safety.helpers import Bad, abdomen, pancreas, save, try_bad
+from tests.safety.helpers import Bad, abdomen, data_set, pancreas, save, try_bad
 
 
 def _mask_there(folder):
@@ -30,6 +30,15 @@ def _named(name: bytes):
     return arrange
 
 
+def _set(*arguments):
+    def arrange(folder):
+        data_set(folder)
+        (folder / "my.html").write_text("mine")
+        return *arguments[:2], "mine.md", *arguments[2:]
+
+    return arrange
+
+
 BAD = [
     Bad("a scan's name that is no text", _named(b"p\xff.nii.gz"), "name that is readable text.*rename it"),
     Bad("a scan's name with terminal codes", _named(b"\x1b[31m.nii.gz"), "name that is readable text.*rename it"),
@@ -42,6 +51,13 @@ BAD = [
     ),
     Bad("card, a pipe", _pipe("data", "show", "./pipe.nii.gz"), "no data card"),
     Bad("notebook, a pipe", _pipe("run", "./pipe.nii.gz"), "there is no notebook"),
+    Bad("check, page without its ending", _set("data", "check", "--html", "page.txt"), "in .html, got page.txt"),
+    Bad("check, page of somebody else", _set("data", "check", "--html", "my.html"), r"my.html was not written by"),
+    Bad("check, workers", _set("data", "check", "--workers", "9999"), "expected 1 to .* workers, got 9999"),
+    Bad("prepare, workers", _set("data", "prepare", "--workers", "9999"), "expected 1 to .* workers, got 9999"),
+    Bad("prepare, window", _set("data", "prepare", "--window", "9", "-9"), "window .* low < high, got .9, -9."),
+    Bad("prepare, no number", _set("data", "prepare", "--window", "nan", "9"), "window .* low < high, got .nan, 9."),
+    Bad("prepare, spacing", _set("data", "prepare", "--spacing", "nan"), "expected a spacing above 0 mm, got"),
     Bad("mask of somebody else", _mask_there, r"mask.nii.gz was not written by pancreas-ssl.*--overwrite"),
 ]
 

@@ -136,7 +136,7 @@ def test_the_digest_sees_a_voxel(config, tmp_path, plan_of, monkeypatch):
     before, real = plan_of(study), preprocessing.prepare_case
 
     def changed(case, **how):
-        prepared = real(case, **how)
+        prepared = real(case, **how | {"mapped": False})
         if case.id == "V_001":
             prepared.image[0, 3, 3, 3] += 0.5
         return prepared

@@ -33,7 +33,7 @@ def card(tmp_path, cache):
         nib.save(nib.Nifti1Image(case.label[0], case.affine), folder / "labels" / f"p_{k:03d}.nii.gz")
     with open(CARDS) as source:
         text = source.read().replace("root: null", f"root: {folder}")
-    text = text.replace("role: test", "role: train")
+    text = text.replace("role: any", "role: train")
     text = text.replace("splits: {}", "splits: {mine: {train: [p_000, p_001], held_out: [p_002]}}")
     path = tmp_path / "toy.md"
     path.write_text(text)

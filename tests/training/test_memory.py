@@ -4,9 +4,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.training import Recipe, fit, memory
+from pancreas_ssl.training.teacher_maps import TeacherMaps, map_bytes
 from tests.training.helpers import ball
 
 # Peak memory of a process of its own, before and after a few steps on patches large enough to stand out.
@@ -61,10 +63,22 @@ def test_what_is_free_is_asked_from_the_machine():
     assert 2**20 < memory.available("cpu") < 2**50
 
 
-def test_cases_and_the_maps_of_the_modules_are_counted_where_they_lie():
+def test_cases_and_the_maps_of_the_modules_are_counted_where_they_lie(monkeypatch):
     case = ball(0)
-    voxels, guided = case.image.size, Recipe(contrast_weight=0.1)
-    assert memory.case_bytes([case], Recipe(), "cpu") == 0
-    assert memory.case_bytes([case, case], guided, "cpu") == 2 * 6 * voxels
-    assert memory.case_bytes([case], Recipe(), "cuda") == case.image.nbytes + case.label.nbytes
-    assert memory.case_bytes([case], guided, "cuda") == 6 * voxels + case.image.nbytes + case.label.nbytes
+    guided, maps = Recipe(contrast_weight=0.1), TeacherMaps([ball(0)], Recipe()).maps[0].values
+    assert memory.case_bytes([case], "cpu") == 0
+    assert memory.case_bytes([case], "cuda") == case.image.nbytes + case.label.nbytes
+    assert map_bytes([case, case]) == 2 * maps.nbytes <= 2 * 6 * case.image.size
+    cpu = torch.device("cpu")
+    assert memory.place([case], [case], Recipe(), cpu, "fp32") == (True, False, 0)
+    assert memory.place([case], [case], guided, cpu, "fp32") == (True, False, maps.nbytes)
+    monkeypatch.setattr(memory, "available", lambda device: 5 * maps.nbytes)
+    assert memory.place([case], [case], guided, cpu, "fp32") == (True, True, 0)
+
+
+def test_a_card_keeps_the_cases_where_they_fit_beside_the_training(monkeypatch):
+    card, case, step = torch.device("cuda"), ball(0), memory.forecast(Recipe()).total
+    monkeypatch.setattr(memory, "available", lambda device: 2 * step)
+    assert memory.place([case], [case], Recipe(), card, "fp32") == (True, False, memory.case_bytes([case], card))
+    monkeypatch.setattr(memory, "available", lambda device: step / memory.USABLE)
+    assert memory.place([case], [case], Recipe(), card, "fp32") == (False, False, 0)

@@ -113,18 +113,28 @@ def test_another_patient_or_scanner_is_shown_in_the_same_picture(case, monkeypat
         return SimpleNamespace(array=case.array + index, label=case.label, affine=case.affine), None
 
     monkeypatch.setattr("pancreas_ssl.widgets.live_sources.make_case", make_case)
+    monkeypatch.setattr("pancreas_ssl.lessons.home_and_away.make_case", make_case)
     monkeypatch.setattr("pancreas_ssl.widgets.live_sources.patient_seeds", lambda *_: (0, 0))
     monkeypatch.setattr("pancreas_ssl.widgets.live_sources.scan", lambda _, source, seed: make_case(source, 2)[0])
-    live = LiveSources(["A", "V"], 0, 9)
+    live = LiveSources(["phantom/A", "phantom/V"], 0, 9)
     first, widget = live.picture.value, live.picture
     live.who.value = 1
     assert live.picture is widget and live.picture.value != first and "patient 1" in live.caption.value
-    live.which.value = "V"
+    live.which.value = "phantom/V"
     assert made[-1] == ("V", 1)
     live.same.value = True
     assert made[-2:] == [("A", 1), ("V", 2)], "the first source's patient in another scanner"
     live.same.value, live.who.value = False, 3
     assert 'role="alert"' in live.caption.value and "no such patient" in live.caption.value
+
+
+def test_patients_of_a_real_set_are_shown_and_a_missing_one_is_told(miniature, monkeypatch):
+    monkeypatch.setenv("PANCREAS_SSL_DATA", str(miniature("msd").parent))
+    live = LiveSources(["msd", "phantom/V"], 0, 9)
+    assert "patient 0, msd/msd: portal venous" in live.caption.value
+    assert not live.who.disabled and live.same.disabled, "no real patient is scanned again"
+    live.who.value = 8
+    assert 'role="alert"' in live.caption.value and "patient number from 0 to 3" in live.caption.value
 
 
 def test_niivue_shows_right_on_the_left(case):
