@@ -6,9 +6,9 @@ import nbformat
 import pytest
 
 from pancreas_ssl.manifest import MANIFEST
-from pancreas_ssl.runs.notebook import run_notebook
 from pancreas_ssl.runs.parameters import declared_parameters
 from pancreas_ssl.runs.results import recorded
+from tests.notebooks.parallel import started
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -63,19 +63,24 @@ AT_LEAST = {
 }  # pictures, else 3
 
 
+@pytest.fixture(scope="module")
+def runs(course_cache, course_weights, tmp_path_factory):
+    jobs = {}
+    for path in NOTEBOOKS:
+        declared = declared_parameters(nbformat.read(path, as_version=4), path.name)
+        given = {"WEIGHTS": course_weights} if "WEIGHTS" in declared else {}
+        jobs[path] = given, tmp_path_factory.mktemp(path.stem)
+    with started(jobs, {"PANCREAS_SSL_CACHE": course_cache}) as futures:
+        yield futures
+
+
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
-def run(request, course_cache, course_weights, tmp_path_factory):
-    path = request.param
-    declared = declared_parameters(nbformat.read(path, as_version=4), path.name)
-    given = {"WEIGHTS": course_weights} if "WEIGHTS" in declared else {}
-    out = tmp_path_factory.mktemp(path.stem)
-    environment = {"PANCREAS_SSL_CACHE": course_cache, "PANCREAS_SSL_LIVE": "0"}
-    return run_notebook(path, given, out, profile="smoke", environment=environment)
+def run(request, runs):
+    return runs[request.param.stem].result()
 
 
 @pytest.mark.slow
 def test_runs_and_leaves_pictures_with_words(run):
-    run.check()
     notebook = nbformat.read(run.executed, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
@@ -91,7 +96,7 @@ def test_runs_and_leaves_pictures_with_words(run):
 
 @pytest.mark.slow
 def test_keeps_key_results_and_figures(run):
-    notebook = nbformat.read(run.check().executed, as_version=4)
+    notebook = nbformat.read(run.executed, as_version=4)
     assert KNOWN_RESULTS.get(run.name, set()) <= set(recorded(notebook))
     saved = {path.suffix for path in run.figures.iterdir() if path.name != MANIFEST}
     assert saved == {".png", ".csv", ".txt"}
@@ -99,7 +104,7 @@ def test_keeps_key_results_and_figures(run):
 
 @pytest.mark.slow
 def test_no_warnings_from_libraries_in_the_readers_way(run):
-    notebook = nbformat.read(run.check().executed, as_version=4)
+    notebook = nbformat.read(run.executed, as_version=4)
     told = [o.text for cell in notebook.cells for o in cell.get("outputs", []) if o.get("name") == "stderr"]
     assert not any("Warning" in text for text in told), told
 
@@ -108,6 +113,6 @@ def test_no_warnings_from_libraries_in_the_readers_way(run):
 def test_pages_made_of_it_hold_picture_and_table(run, tmp_path):
     from nbconvert import HTMLExporter
 
-    page, _ = HTMLExporter().from_filename(str(run.check().executed))
+    page, _ = HTMLExporter().from_filename(str(run.executed))
     assert page.count("data:image/png;base64") >= 3 and "<summary>Table</summary>" in page
     assert "In words:" in page

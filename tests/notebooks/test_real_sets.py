@@ -12,6 +12,7 @@ from pancreas_ssl.lessons.home_and_away import read_scan
 from pancreas_ssl.runs.notebook import run_notebook
 from pancreas_ssl.runs.results import recorded
 from tests.miniatures import build
+from tests.notebooks.parallel import QUICK, started
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 SETS = {"nih/nih", "msd/msd"}
@@ -25,7 +26,6 @@ SMALLEST = {  # beside the profile smoke
     "07_generalisation_study": {"STEPS": 6},
     "08_your_own_data": {"CARD": "msd", "CASES": 2, "STEPS": 6},
 }
-QUICK = {"PANCREAS_SSL_LIVE": "0", "OMP_NUM_THREADS": "1"}  # threads would wait for each other more than they work
 BY_SOURCE = {
     "01_data": "pancreas_hu",
     "02_baseline": "dice",
@@ -43,17 +43,25 @@ def sets(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=SMALLEST)
-def run(request, sets, course_cache, tmp_path_factory):
-    given = SMALLEST[request.param] | {"TRAIN": "nih", "MEET": ["msd"]}
-    environment = QUICK | {"PANCREAS_SSL_CACHE": course_cache, "PANCREAS_SSL_DATA": str(sets)}
-    out = tmp_path_factory.mktemp(request.param)
-    return run_notebook(FOLDER / f"{request.param}.ipynb", given, out, profile="smoke", environment=environment)
+@pytest.fixture(scope="module")
+def runs(sets, course_cache, tmp_path_factory):
+    both = {"TRAIN": "nih", "MEET": ["msd"]}
+    jobs = {
+        FOLDER / f"{name}.ipynb": (SMALLEST[name] | both, tmp_path_factory.mktemp(name))
+        for name in sorted(SMALLEST, reverse=True)
+    }
+    with started(jobs, {"PANCREAS_SSL_CACHE": course_cache, "PANCREAS_SSL_DATA": str(sets)}) as futures:
+        yield futures
+
+
+@pytest.fixture(scope="module", params=sorted(SMALLEST, reverse=True))
+def run(request, runs):
+    return runs[request.param].result()
 
 
 @pytest.mark.slow
 def test_runs_on_real_sets_and_names_them(run):
-    notebook = nbformat.read(run.check().executed, as_version=4)
+    notebook = nbformat.read(run.executed, as_version=4)
     data = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = [one for one in data if "image/png" in one]
     twins = [one for one in data if "<summary>Table</summary>" in one.get("text/html", "")]
@@ -86,7 +94,7 @@ def test_what_only_the_phantom_can_show_is_said_in_a_sentence(run):
         "03_uncertainty_maps": ["The weights baseline and strong were trained on phantom/A, not on nih/nih"],
         "04_contrastive_features": ["The weights contrast and baseline were trained on phantom/A, not on nih/nih"],
     }
-    notebook = nbformat.read(run.check().executed, as_version=4)
+    notebook = nbformat.read(run.executed, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     text = "".join(output.get("data", {}).get("text/markdown", "") for output in outputs)
     assert all(text.count(sentence) == 1 for sentence in said.get(run.name, []))
@@ -122,7 +130,7 @@ def test_a_bare_folder_gets_a_card_and_masks(sets, course_cache, tmp_path):
     environment = QUICK | {"PANCREAS_SSL_CACHE": course_cache}
     out = tmp_path / "run"
     run = run_notebook(FOLDER / "08_your_own_data.ipynb", given, out, profile="smoke", environment=environment)
-    notebook = nbformat.read(run.check().executed, as_version=4)
+    notebook = nbformat.read(run.executed, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     said = "".join(o.get("text", "") + o.get("data", {}).get("text/markdown", "") for o in outputs)
     assert "mine/mine: of its cases 1 taken, 0 with a label" in said
