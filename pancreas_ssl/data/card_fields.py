@@ -5,6 +5,7 @@ A name becomes part of a file's name, so it holds no separator and cannot lead u
 
 import re
 import unicodedata
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pancreas_ssl.errors import InputError
 
 __all__ = ["Axes", "Excluded", "Expression", "Hub", "Ids", "Name", "Package", "Patient", "Pattern", "Patterns",
-           "RelativePath", "Strict", "Values", "excluded", "matches", "patient_in"]  # fmt: skip
+           "RelativePath", "Strict", "Values", "excluded", "in_time", "patient_in"]  # fmt: skip
 
 LETTERS = 100  # of a name
 MOST = 100_000  # ids of a card, or values of its labels
@@ -134,21 +135,17 @@ def _version(text: str) -> str:
     return plain_name(text)
 
 
-def _one_group(pattern: str) -> str:
-    try:
-        groups = regex.compile(pattern).groups
-    except (regex.error, RecursionError, OverflowError, MemoryError) as error:
-        raise ValueError(f"not a regular expression ({error})") from error
-    if groups != 1:
-        raise ValueError("a regular expression with exactly one group, around the patient, is needed")
-    return pattern
-
-
 def _expression(pattern: str) -> str:
     try:
         regex.compile(pattern)
     except (regex.error, RecursionError, OverflowError, MemoryError) as error:
         raise ValueError(f"not a regular expression ({error})") from error
+    return pattern
+
+
+def _one_group(pattern: str) -> str:
+    if regex.compile(_expression(pattern)).groups != 1:
+        raise ValueError("a regular expression with exactly one group, around the patient, is needed")
     return pattern
 
 
@@ -167,23 +164,27 @@ def _axes(codes: str) -> str:
     return codes
 
 
-def _match(pattern: str, text: str, what: str, whole: bool = False) -> Any:
-    try:
-        return (regex.fullmatch if whole else regex.match)(pattern, text, timeout=SECONDS)
-    except (TimeoutError, MemoryError) as error:
-        raise InputError(
-            f"expected a pattern {what} that is quick, {pattern[:60]} takes more than {SECONDS} s for "
-            f"{text[:60]}; write it without nested repetitions"
-        ) from error
-
-
-def matches(pattern: str, text: str, what: str) -> bool:
-    """Whether a regular expression of a card fits the whole text; `what` says what it is for, such as "of series".
+def in_time(find: Callable[..., Any], pattern: str, text: str, too_slow: str, flags: int = 0) -> Any:
+    """What a function of `regex` finds, within 0.1 s.
 
     Raises:
-        InputError: the pattern takes more than 0.1 s.
+        InputError: it takes longer, or cannot be compiled; the sentence is `too_slow`.
+
+    Example:
+        >>> in_time(regex.search, "portal", "a portal venous series", "too slow").start()
+        2
     """
-    return _match(pattern, text, what, whole=True) is not None
+    try:
+        return find(pattern, text, flags, timeout=SECONDS)
+    except (TimeoutError, MemoryError, regex.error) as error:
+        raise InputError(too_slow) from error
+
+
+def _slow(pattern: str, text: str, what: str) -> str:
+    return (
+        f"expected a pattern {what} that is quick, {pattern[:60]} takes more than {SECONDS} s for "
+        f"{text[:60]}; write it without nested repetitions"
+    )
 
 
 def excluded(entries: list[str], case_id: str) -> bool:
@@ -193,8 +194,9 @@ def excluded(entries: list[str], case_id: str) -> bool:
         >>> excluded(["0025", "/amos_0[5-9].*/"], "amos_0507"), excluded(["0025"], "0026")
         (True, False)
     """
+    patterns = (entry[1:-1] for entry in entries if _is_expression(entry))
     return case_id in entries or any(
-        matches(entry[1:-1], case_id, "under exclude") for entry in entries if _is_expression(entry)
+        in_time(regex.fullmatch, one, case_id, _slow(one, case_id, "under exclude")) for one in patterns
     )
 
 
@@ -208,7 +210,7 @@ def patient_in(pattern: str, case_id: str) -> str:
         >>> patient_in("(.+)_scan[0-9]+", "p01_scan2")
         'p01'
     """
-    match = _match(pattern, case_id, "of patients")
+    match = in_time(regex.match, pattern, case_id, _slow(pattern, case_id, "of patients"))
     return (match and match[1]) or case_id
 
 
