@@ -136,11 +136,9 @@ def memory() -> Check:
 def disk() -> Check:
     """Free space where the cache is."""
     from pancreas_ssl.data.access import cache_dir
+    from pancreas_ssl.files import free_bytes
 
-    folder = cache_dir()
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(cache_dir())
     if free < LEAST_DISK:
         return Check("Disk", False, f"{megabytes(free)} free", f"the data need {megabytes(LEAST_DISK)}: make room")
     note = "enough for the course, little for public data sets" if free < COMFORTABLE_DISK else ""

@@ -22,8 +22,8 @@ import psutil
 from pancreas_ssl.errors import InputError, RunError, require
 from pancreas_ssl.manifest import lines_of, record, record_of, sha256_of
 
-__all__ = ["atomic_path", "claim", "inside", "make_folder", "open_to_append", "record_of", "sha256_of", "sweep",
-           "workspace", "write_text"]  # fmt: skip
+__all__ = ["atomic_path", "claim", "free_bytes", "inside", "make_folder", "nearest", "open_to_append", "record_of",
+           "sha256_of", "sweep", "workspace", "write_text"]  # fmt: skip
 
 PARTIAL = ".pancreas_ssl-partial-"  # folders of what is being written; their names go on with who writes
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -57,6 +57,17 @@ def inside(folder: Path, path: Path) -> Path:
         "correct the card or remove the link",
     )
     return path
+
+
+def nearest(folder: str | Path) -> Path:
+    """A folder, or the nearest one above it that exists."""
+    place = Path(folder).absolute()
+    return next(one for one in (place, *place.parents) if one.exists())
+
+
+def free_bytes(folder: str | Path) -> int:
+    """What is free on the disk of a folder, which need not exist yet."""
+    return shutil.disk_usage(nearest(folder)).free
 
 
 def make_folder(path: str | Path) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 
 from pancreas_ssl import __version__
 
-__all__ = ["MANIFEST", "files_of", "lines_of", "record", "record_of", "sha256_of", "states_of"]
+__all__ = ["MANIFEST", "files_of", "key_of", "lines_of", "record", "record_of", "sha256_of", "states_of"]
 
 MANIFEST = ".pancreas_ssl.jsonl"
 
@@ -47,6 +47,11 @@ def states_of(path: Path) -> list[list]:
     """Name, size, times and place on the disk of `files_of` a path: what changes with a file, and needs no reading."""
     states = [(str(file), file.stat()) for file in files_of(path) if file.exists()]
     return [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for name, s in states]
+
+
+def key_of(*parts: Any) -> str:
+    """24 hex digits under which a result of these values (what JSON holds, else their text) is kept."""
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:24]
 
 
 def sha256_of(path: str | Path) -> str:

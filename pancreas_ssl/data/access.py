@@ -21,7 +21,7 @@ from pancreas_ssl.errors import InputError, require, warn
 from pancreas_ssl.files import sweep
 
 __all__ = ["Case", "Root", "cache_dir", "cases", "data_dir", "data_digest", "fetch", "fetched_folder",
-           "parse_roots", "parse_source", "to_do"]  # fmt: skip
+           "parse_roots", "parse_source", "root_for", "to_do"]  # fmt: skip
 
 Root = str | Path | Mapping[str, str | Path] | None  # a card's folder, or folders by card ("": of all others)
 
@@ -107,10 +107,14 @@ def fetched_folder(card: Card) -> Path:
     return cache_dir() / f"{card.name}-{card.access.version}"
 
 
+def root_for(card: Card, root: Root) -> str | Path | None:
+    """The folder that is given for a card, if any."""
+    return root.get(card.name, root.get("")) if isinstance(root, Mapping) else root
+
+
 def _folder(card: Card, root: Root, there: bool = True) -> Path:
     """Where the card's files lie; only a user's folder must exist beforehand, unless `there` is false."""
-    if isinstance(root, Mapping):
-        root = root.get(card.name, root.get(""))
+    root = root_for(card, root)
     if isinstance(card.access, FolderAccess):
         chosen = root or card.access.root or data_dir() / card.name
         try:

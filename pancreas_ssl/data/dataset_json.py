@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pancreas_ssl.data.nifti import ENDINGS
 from pancreas_ssl.errors import InputError, require
 
 __all__ = ["Described", "described", "pancreas_in"]
@@ -42,7 +43,7 @@ def described(path: Path) -> Described:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{damaged} ({type(error).__name__}); correct it or write a card by hand") from error
     ending = str(read.get("file_ending") or "")
-    fine = ending.lower() in ("", ".nii.gz", ".nii")
+    fine = ending.lower() in ("", *ENDINGS)
     require(fine, "images as NIfTI", f"the file_ending {ending[:20]} in {path}", "convert them first")
     other = sorted(name for name in channels if "ct" not in re.split(r"\W+", name.lower()))
     named = ", ".join(other)[:60]

@@ -15,6 +15,7 @@ import regex
 from jaxtyping import Bool, Float, UInt16
 
 from pancreas_ssl.data.card_fields import in_time
+from pancreas_ssl.data.nifti import ENDINGS
 from pancreas_ssl.data.series import DEFLATED, has_dicom, is_dicom
 from pancreas_ssl.data.volume import Original
 from pancreas_ssl.errors import InputError, require, show_identifiers, warn
@@ -30,7 +31,7 @@ _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS of DICOM to the RAS of affines
 def is_dicom_label(path: Path) -> bool:
     """Whether a label is kept as DICOM: such a file, or a folder, which then holds one."""
     return (path.is_dir() and has_dicom(path)) or (
-        path.is_file() and not path.name.lower().endswith((".nii", ".nii.gz")) and is_dicom(path)
+        path.is_file() and not path.name.lower().endswith(ENDINGS) and is_dicom(path)
     )
 
 

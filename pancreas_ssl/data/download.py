@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 from pancreas_ssl.data.access_methods import ArchiveDownload, HubDownload, IdcDownload
 from pancreas_ssl.data.cards import Card
 from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.files import atomic_path, claim, make_folder, sweep, workspace
+from pancreas_ssl.files import atomic_path, claim, free_bytes, make_folder, nearest, sweep, workspace
 from pancreas_ssl.progress import Progress
 
 __all__ = ["download", "how_to_get"]
@@ -65,11 +65,11 @@ def _room(places: dict[Path, float], remedy: str) -> None:
     """Refuse where the disk has not the gigabytes that are needed; places on one disk add up."""
     needed: dict[int, list] = {}
     for place, gigabytes in places.items():
-        there = next(one for one in (place, *place.absolute().parents) if one.exists())
+        there = nearest(place)
         entry = needed.setdefault(there.stat().st_dev, [there, 0.0])
         entry[1] += gigabytes
     for there, gigabytes in needed.values():
-        free = shutil.disk_usage(there).free / 1e9
+        free = free_bytes(there) / 1e9
         if free < gigabytes:
             found = f"{free:.1f} GB are free at {there}"
             raise RunError(f"expected {gigabytes:.1f} GB of room, {found}; {remedy}")

@@ -15,12 +15,12 @@ from pancreas_ssl.data.card_fields import LETTERS
 from pancreas_ssl.data.cards import Card
 from pancreas_ssl.data.dataset_json import described, pancreas_in
 from pancreas_ssl.data.dicom_folders import describe_patients
+from pancreas_ssl.data.nifti import ENDINGS
 from pancreas_ssl.errors import InputError, complaint, require
 from pancreas_ssl.files import claim, write_text
 
 __all__ = ["KINDS", "draft_card"]
 
-ENDINGS = (".nii.gz", ".nii")
 BODY = """
 # {title}
 
@@ -185,10 +185,7 @@ def _totalseg(folder: Path) -> tuple[dict[str, Any], list[str]]:
     return fields, notes + [f"{mri} folders hold an MRI: left out"] * bool(mri) + _hidden(root)
 
 
-def _dicom(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    return describe_patients(folder)
-
-
 KINDS: dict[str, Callable[[Path], tuple[dict[str, Any], list[str]]]] = {
-    "msd": _msd, "nnunet": _msd, "btcv": _btcv, "amos": _amos, "totalseg": _totalseg, "tcia": _dicom, "dicom": _dicom,
+    "msd": _msd, "nnunet": _msd, "btcv": _btcv, "amos": _amos, "totalseg": _totalseg, "tcia": describe_patients,
+    "dicom": describe_patients,
 }  # fmt: skip

@@ -21,7 +21,7 @@ from pancreas_ssl.data.reading import read_image
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.errors import InputError, warn
 
-__all__ = ["Check", "checked_image", "find_scan", "geometry_checks", "image_checks", "name_of", "overruled", "passed",
+__all__ = ["Check", "checked_image", "find_scan", "geometry_checks", "image_checks", "leak_of", "name_of", "passed",
            "refuse_twins", "same_scan", "twins", "voxel_hash"]  # fmt: skip
 
 Check = tuple[str, str, str]
@@ -176,13 +176,18 @@ def twins(case: Any, side: str, voxels: str, seen: dict[str, tuple[str, str, str
     return f"expected each scan once, {found}; keep one of them"
 
 
-def overruled(sentence: str, case: Any, side: str, other: tuple[str, str, str], allow_leak: bool) -> str:
-    """What is wrong about two cases of one scan, where it may be allowed: they stand on two sides, or in two sources.
+def leak_of(
+    case: Any, side: str, voxels: str, seen: dict[str, tuple[str, str, str]], *, allow_leak: bool
+) -> str | None:
+    """What is wrong about two cases of one scan, where it is allowed: they stand on two sides, or in two sources; None
+    where no case in `seen` is of this scan. Arguments as in `twins`.
 
     Raises:
-        InputError: it is not allowed, or one of them is superfluous anyway; `sentence` of `twins` says so.
+        InputError: it is not allowed, or one of them is superfluous anyway.
     """
-    if other[1:] == (case.source, side):
+    if not (sentence := twins(case, side, voxels, seen)):
+        return None
+    if seen[find_scan(voxels, seen)][1:] == (case.source, side):
         raise InputError(sentence)
     if not allow_leak:
         raise InputError(f"{sentence}, or overrule with --allow-leak, which the report will say")
@@ -206,8 +211,8 @@ def refuse_twins(sides: dict[str, Iterable[Any]], *, allow_leak: bool = False) -
     allowed = []
     for side, prepared in sides.items():
         for case in prepared:
-            if case.voxels and (sentence := twins(case, side, case.voxels, seen)):
-                allowed.append(overruled(sentence, case, side, seen[find_scan(case.voxels, seen)], allow_leak))
+            if case.voxels and (leak := leak_of(case, side, case.voxels, seen, allow_leak=allow_leak)):
+                allowed.append(leak)
     for sentence in allowed:
         warn(f"{sentence}; leaks are allowed")
     return allowed

@@ -1,8 +1,6 @@
 """Is the label of this image, of this patient, and the right way round? Checks and gate as in `image_checks`."""
 
-import hashlib
 import itertools
-import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,7 +13,7 @@ from pancreas_ssl.data.reading import grid_difference, read_image, read_label
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import write_text
-from pancreas_ssl.manifest import states_of
+from pancreas_ssl.manifest import key_of, states_of
 from pancreas_ssl.versions import code_digest
 
 __all__ = ["check_label", "checked_label", "holds_pancreas", "read_case_label", "spread_under_flips"]
@@ -133,18 +131,12 @@ def holds_pancreas(case: Case) -> bool:
     """
     if case.label is None:
         return False
-    key = [
-        code_digest("data"),
-        case.label_values,
-        [value for value, _ in case.joined],
-        case.structures,
-        list(map(states_of, case.labels)),
-    ]
-    kept = cache_dir() / "pancreas" / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
+    values = case.label_values
+    how = values, [value for value, _ in case.joined], case.structures
+    kept = cache_dir() / "pancreas" / key_of(code_digest("data"), *how, *map(states_of, case.labels))
     if kept.is_file() and (said := kept.read_text()) in ("yes", "no"):
         return said == "yes"
-    values = case.label_values
-    if is_dicom_label(case.label):
+    if is_dicom_label(case.label) or case.geometry == "image":  # then a label is nothing without its image
         found = bool(read_case_label(case, read_image(case.image, case.series), values).array.any())
     else:
         found = bool(read_label(case.joined or case.label, values, known=case.known_values).array.any())

@@ -11,8 +11,9 @@ from nibabel.imageglobals import LoggingOutputSuppressor
 from pancreas_ssl.data.volume import same_grid
 from pancreas_ssl.errors import InputError, require
 
-__all__ = ["check_room", "forms_disagree", "nifti_image", "nifti_on_grid", "nifti_voxels"]
+__all__ = ["ENDINGS", "check_room", "forms_disagree", "nifti_image", "nifti_on_grid", "nifti_voxels"]
 
+ENDINGS = (".nii.gz", ".nii")
 MOST_VOXELS = 2**31
 _SQUEEZED = {".gz": 1100, ".bz2": 1 << 40, ".zst": 1 << 40}  # deflate makes at most 1032 bytes out of one
 _GEOMETRY = ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z",

@@ -6,17 +6,16 @@ cases (copies of a scan, patients on two sides) is looked for at the end, over a
 """
 
 import base64
-import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pancreas_ssl.data.access import Case, Root, cache_dir, cases, fetched_folder, parse_source
+from pancreas_ssl.data.access import Case, Root, cache_dir, cases, fetched_folder, parse_source, root_for
 from pancreas_ssl.data.cards import Card, load_card
 from pancreas_ssl.data.generate import voxels_digest
 from pancreas_ssl.data.hounsfield import check_image
@@ -28,7 +27,7 @@ from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.data.wheel import members_intact
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import atomic_path, sweep
-from pancreas_ssl.manifest import states_of
+from pancreas_ssl.manifest import key_of, states_of
 from pancreas_ssl.progress import Progress
 from pancreas_ssl.versions import code_digest
 
@@ -102,7 +101,7 @@ def _known_or_examined(case: Case, look: Look | None = None) -> Examined:
     parts = [code_digest("data", "figures"), look is not None, asdict(replace(case, limits=None, series=None))]
     parts += [case.limits.model_dump(), case.series and case.series.model_dump()]
     parts += [states_of(path) for path in (*case.files, case.image.parent / "digest.json")]
-    kept = cache_dir() / "checked" / hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:24]
+    kept = cache_dir() / "checked" / key_of(*parts)
     with suppress(OSError, ValueError, TypeError, KeyError):
         told = json.loads(kept.read_text(encoding="utf-8"))
         checks = tuple((str(name), str(level), str(message)) for name, level, message in told["checks"])
@@ -228,9 +227,7 @@ def open_cards(names: Iterable[str | Path]) -> set[str]:
 
 
 def _check_wheel(card: Card | None, case: Case, root: Root) -> list[Finding]:
-    if isinstance(root, Mapping) and card is not None:
-        root = root.get(card.name, root.get(""))
-    if card is None or card.access.method != "pip" or root is not None:
+    if card is None or card.access.method != "pip" or root_for(card, root) is not None:
         return []
     folder = fetched_folder(card)
     intact = members_intact(card.access, folder)

@@ -11,7 +11,6 @@ import json
 import math
 import mmap
 import os
-import shutil
 import weakref
 import zlib
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from pancreas_ssl.errors import RunError, require
-from pancreas_ssl.files import atomic_path
+from pancreas_ssl.files import atomic_path, free_bytes
 from pancreas_ssl.manifest import MANIFEST, lines_of
 
 __all__ = ["Mapped", "PreparedFile", "cache_limit", "held_bytes", "make_room", "restore", "save"]
@@ -173,8 +172,7 @@ def cache_limit(folder: Path) -> int:
     """
     told = os.environ.get(LIMIT, "").strip()
     if not told:
-        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-        return (shutil.disk_usage(there).free + held_bytes(folder)) // 2
+        return (free_bytes(folder) + held_bytes(folder)) // 2
     try:
         limit = float(told)
     except ValueError:

@@ -1,6 +1,5 @@
 """A whole set into the cache before a training begins: in several processes, with forecasts, and to be resumed."""
 
-import shutil
 import sys
 import time
 import warnings
@@ -14,7 +13,7 @@ from pancreas_ssl.data.parallel import check_workers, in_processes
 from pancreas_ssl.data.prepared_cache import cache_limit
 from pancreas_ssl.data.preprocessing import Window, check_grid, prepare_case, prepared_file, prepared_folder
 from pancreas_ssl.errors import InputError, RunError, warn
-from pancreas_ssl.files import make_folder, sweep
+from pancreas_ssl.files import free_bytes, make_folder, sweep
 from pancreas_ssl.progress import Progress, duration
 
 __all__ = ["SetPrepared", "prepare_set"]
@@ -108,7 +107,7 @@ def _forecast(found: list[_One], total: int, seconds: float, folder: Path, progr
     fresh = [one.bytes for one in found if one.fresh]
     each, left = sum(fresh) / len(fresh), total - len(found)
     needed, whole = each * left * MARGIN, each * total * MARGIN
-    free, limit = shutil.disk_usage(folder).free - SPARE, cache_limit(folder)
+    free, limit = free_bytes(folder) - SPARE, cache_limit(folder)
     if needed > max(free, 0):
         sizes = f"{left} more prepared cases need about {needed / 1e9:.1f} GB, {max(free, 0) / 1e9:.1f} GB are free"
         raise RunError(f"the disk is too small: {sizes}; free some space, or set PANCREAS_SSL_CACHE to another disk")

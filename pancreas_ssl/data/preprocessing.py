@@ -1,7 +1,6 @@
 """From a CT in HU to what the network sees: one spacing, one window, [-1, 1]; and back to the CT's own grid."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from pancreas_ssl.data.reading import read_organs
 from pancreas_ssl.data.resampling import covering_grid, resample
 from pancreas_ssl.data.volume import Volume, spacing_of
 from pancreas_ssl.errors import InputError, require, warn
-from pancreas_ssl.manifest import states_of
+from pancreas_ssl.manifest import key_of, states_of
 from pancreas_ssl.versions import code_digest
 
 __all__ = ["Prepared", "case_digest", "check_grid", "labelled_voxels", "prepare", "prepare_case", "prepare_cases",
@@ -141,7 +140,7 @@ def _key(case: Case, spacing, window: Window, organs: bool) -> str:
     parts += [case.series and case.series.model_dump(), case.structures]
     for path in (case.image, *case.labels, *((case.organs,) if organs and case.organs else ())):
         parts += states_of(path)
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+    return key_of(*parts)
 
 
 def case_digest(case: Prepared) -> str:

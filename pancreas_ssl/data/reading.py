@@ -23,7 +23,7 @@ from nibabel.orientations import (
 
 from pancreas_ssl.data.dicom import series_in_frame
 from pancreas_ssl.data.dicom_labels import PANCREAS, is_dicom_label, read_structures
-from pancreas_ssl.data.nifti import nifti_image, nifti_on_grid, nifti_voxels
+from pancreas_ssl.data.nifti import ENDINGS, nifti_image, nifti_on_grid, nifti_voxels
 from pancreas_ssl.data.volume import Original, Volume, same_grid
 from pancreas_ssl.errors import InputError, require
 from pancreas_ssl.files import atomic_path
@@ -237,7 +237,7 @@ def write_on_original(
     path, array = Path(path), np.asarray(array)
     if tuple(array.shape) != like.shape:
         raise InputError(f"expected an array of shape {like.shape}, it has {array.shape}; bring it to that grid first")
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
+    if not path.name.lower().endswith(ENDINGS):
         raise InputError(f"expected an output name ending in .nii.gz or .nii, it is {path.name}; rename it")
     array = array.astype(_STORED.get(array.dtype.name, array.dtype), copy=False)
     affine, header = like.affine, None

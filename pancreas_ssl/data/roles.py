@@ -27,8 +27,8 @@ from pancreas_ssl.data.label_checks import holds_pancreas
 from pancreas_ssl.errors import InputError, RunError, require, warn
 from pancreas_ssl.files import make_folder, open_to_append
 
-__all__ = ["USES", "check_role", "deal_folds", "find_source", "full_name", "log_reveal", "open_cases", "role_of",
-           "warn_of_overlap"]  # fmt: skip
+__all__ = ["USES", "check_role", "deal_folds", "find_source", "folds_of", "full_name", "log_reveal", "open_cases",
+           "role_of", "warn_of_overlap"]  # fmt: skip
 
 USES = ("train", "select", "unlabelled", "measure", "oracle")
 REVEALS = "reveals.log"
@@ -182,7 +182,7 @@ def _of_any_role(card: Card, key: str, use: str, root: Root, fold: int | None, m
     require(use != "oracle", f"a source with a split 'oracle', {name} has the role any", use, "train on it instead")
     found = cases(card, key, root=root)
     labelled = [case for case in found if case.label is not None]
-    dealt = deal_folds((case.patient for case in labelled), card.folds.k, card.folds.seed)
+    dealt = folds_of(card, labelled)
     if use == "unlabelled":  # without other scans of patients that are held out
         return [case for case in found if case.label is None and dealt.get(case.patient, -1) != fold][:most]
     if fold is not None:
@@ -216,6 +216,11 @@ def _with_pancreas(card: Card, found: list[Case], most: int | None) -> list[Case
     if without and kept:
         warn(f"{without} of {len(kept) + without} cases of {card.name} hold no pancreas and are left out")
     return kept
+
+
+def folds_of(card: Card, labelled: Iterable[Case]) -> dict[str, int]:
+    """Patient -> fold, of the labelled cases of a source, as the card deals them."""
+    return deal_folds((case.patient for case in labelled), card.folds.k, card.folds.seed)
 
 
 def deal_folds(patients: Iterable[str], k: int, seed: int) -> dict[str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pancreas_ssl.data.dicom_labels import is_dicom_label
+from pancreas_ssl.data.nifti import ENDINGS
 from pancreas_ssl.errors import InputError, RunError, require, warn, without_paths
 from pancreas_ssl.evaluation.metrics import evaluate_files
 from pancreas_ssl.files import atomic_path, claim
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MEASURES", "evaluate_folders", "mean_line"]
 
-ENDINGS = (".nii.gz", ".nii")
 MEASURES = ("dice", "nsd", "hd95", "msd", "tolerance_mm", "volume_ml", "label_volume_ml", "volume_bias_ml",
             "false_positive_ml", "missed", "label_empty")  # fmt: skip
 COLUMNS = ("case", *MEASURES, "status", "message")

@@ -17,13 +17,14 @@ from pancreas_ssl.data.access import Root
 from pancreas_ssl.data.dicom import sorted_series
 from pancreas_ssl.data.dicom_seg import check_highdicom, check_source, write_seg
 from pancreas_ssl.data.image_checks import checked_image
+from pancreas_ssl.data.nifti import ENDINGS
 from pancreas_ssl.data.reading import write_on_original
 from pancreas_ssl.data.volume import as_stored
 from pancreas_ssl.devices import describe, resolve_device
 from pancreas_ssl.errors import InputError, RunError, require, show_identifiers, without_paths
 from pancreas_ssl.files import atomic_path, claim, make_folder, record_of, sha256_of
 from pancreas_ssl.inference.predict import predict_volume
-from pancreas_ssl.inference.scans import NIFTI, Scan, scans_in, scans_of_card
+from pancreas_ssl.inference.scans import Scan, scans_in, scans_of_card
 from pancreas_ssl.inference.weights import Model, digest_of, load_weights
 from pancreas_ssl.manifest import files_of
 from pancreas_ssl.versions import code_digest
@@ -139,7 +140,7 @@ def _check_places(inputs: Iterable[Path], out: Path, uncertainty: Path | None, m
                 raise InputError(f"expected another place for the output {place} than the scans; name a new folder")
             make_folder(place)
             continue
-        if not place.name.lower().endswith(NIFTI):
+        if not place.name.lower().endswith(ENDINGS):
             raise InputError(f"expected an output file ending in .nii.gz or .nii, got {place}; add the ending")
         if place.is_dir():
             raise InputError(f"expected a file name for the output, {place} is a folder; name a file in it")

@@ -6,13 +6,12 @@ from pathlib import Path
 from pancreas_ssl.data.access import Root, cases
 from pancreas_ssl.data.cards import Limits, Series
 from pancreas_ssl.data.dicom_folders import patients_in
+from pancreas_ssl.data.nifti import ENDINGS
 from pancreas_ssl.data.series import FEWEST, has_dicom, is_dicom
 from pancreas_ssl.errors import InputError, require, warn
 from pancreas_ssl.manifest import lines_of
 
 __all__ = ["Scan", "case_name", "find_scans", "scans_in", "scans_of_card"]
-
-NIFTI = (".nii.gz", ".nii")
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def scans_in(ct: Path, out: Path) -> tuple[dict[str, Scan], bool]:
     """
     if not ct.is_dir():
         return {case_name(ct): Scan(ct)}, False
-    one_file = out.name.lower().endswith(NIFTI)
+    one_file = out.name.lower().endswith(ENDINGS)
     ours = lines_of(ct)
     loose = [path for path in ct.iterdir() if path.is_file() and path.name not in ours and is_dicom(path)]
     if len(loose) >= FEWEST or (one_file and has_dicom(ct)):
@@ -85,10 +84,10 @@ def find_scans(folder: str | Path) -> dict[str, Path]:
         if path.is_dir():
             if any(name.endswith(".dcm") for name in lines_of(path)):  # DICOM SEG of an earlier call
                 continue
-            images = [path / f"image{suffix}" for suffix in NIFTI if (path / f"image{suffix}").is_file()]
+            images = [path / f"image{suffix}" for suffix in ENDINGS if (path / f"image{suffix}").is_file()]
             scan = images[0] if images else path if _holds_dicom(path) else None
         else:
-            scan = path if path.name.lower().endswith(NIFTI) else None
+            scan = path if path.name.lower().endswith(ENDINGS) else None
         if scan is None:
             continue
         case = case_name(path)
@@ -117,5 +116,5 @@ def case_name(path: Path) -> str:
     """
     name = path.resolve().name
     require(name.isprintable(), "a scan's name that is readable text", repr(name), "rename it")
-    suffix = next((s for s in NIFTI if name.lower().endswith(s) and not path.is_dir()), "")
+    suffix = next((s for s in ENDINGS if name.lower().endswith(s) and not path.is_dir()), "")
     return name[: len(name) - len(suffix)]

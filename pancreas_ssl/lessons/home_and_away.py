@@ -20,7 +20,7 @@ from pancreas_ssl.data.access import Case, cases
 from pancreas_ssl.data.access_methods import GenerateAccess
 from pancreas_ssl.data.label_checks import read_case_label
 from pancreas_ssl.data.reading import read_image
-from pancreas_ssl.data.roles import check_role, deal_folds, find_source, full_name, open_cases, warn_of_overlap
+from pancreas_ssl.data.roles import check_role, find_source, folds_of, full_name, open_cases, warn_of_overlap
 from pancreas_ssl.data.volume import Original, spacing_of
 from pancreas_ssl.errors import require
 from pancreas_ssl.phantom.cohort import SOURCES, make_case
@@ -162,7 +162,7 @@ def dealt(source: str) -> dict[str, int]:
         return {split: len(ids) for split, ids in card.splits.get(key, {}).items()}
     found = cases(card, key)
     labelled = [case for case in found if case.label is not None]
-    folds = deal_folds((case.patient for case in labelled), card.folds.k, card.folds.seed)
+    folds = folds_of(card, labelled)
     counts = {f"in fold {k}": sum(folds[case.patient] == k for case in labelled) for k in range(card.folds.k)}
     return counts | ({"unlabelled": len(found) - len(labelled)} if len(labelled) < len(found) else {})
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pancreas_ssl.data.access import Case, Root
-from pancreas_ssl.data.image_checks import find_scan, overruled, twins
+from pancreas_ssl.data.image_checks import leak_of
 from pancreas_ssl.data.roles import find_source, open_cases, role_of
 from pancreas_ssl.errors import InputError, warn
 
@@ -54,9 +54,8 @@ class Sides:
 
     def add_scans(self, found: list[tuple[Case, str]], side: str) -> None:
         for case, voxels in found:
-            if sentence := twins(case, side, voxels, self.scans):
-                other = self.scans[find_scan(voxels, self.scans)]
-                self.leaks.append(overruled(sentence, case, side, other, self.allow_leak))
+            if leak := leak_of(case, side, voxels, self.scans, allow_leak=self.allow_leak):
+                self.leaks.append(leak)
 
     def tell(self) -> None:
         """Warn about what was overruled."""

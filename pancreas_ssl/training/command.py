@@ -19,7 +19,7 @@ from pancreas_ssl.data.access import Case, Root, cases, parse_source
 from pancreas_ssl.data.cards import Card, load_card
 from pancreas_ssl.data.image_checks import refuse_twins
 from pancreas_ssl.data.preprocessing import Prepared, prepare_cases
-from pancreas_ssl.data.roles import check_role, deal_folds, open_cases
+from pancreas_ssl.data.roles import check_role, folds_of, open_cases
 from pancreas_ssl.errors import InputError, require, show_identifiers, without_paths
 from pancreas_ssl.files import atomic_path, claim, write_text
 from pancreas_ssl.inference import save_weights
@@ -151,7 +151,7 @@ def _write_folds(path: Path, source: str, card: Card, root: Root) -> None:
     import pandas as pd
 
     labelled = [case for case in cases(source, root=root) if case.label is not None]
-    dealt = deal_folds((case.patient for case in labelled), card.folds.k, card.folds.seed)
+    dealt = folds_of(card, labelled)
     rows = [(case.id, case.patient, dealt[case.patient]) for case in labelled]
     with atomic_path(path) as temporary:
         pd.DataFrame(rows, columns=["case", "patient", "fold"]).to_csv(temporary, index=False)

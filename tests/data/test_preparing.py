@@ -75,7 +75,7 @@ def test_a_disk_or_a_limit_too_small_is_refused_after_the_first_case(cache, list
         prepare_set(listed, spacing=5.0, progress=False)
     monkeypatch.delenv("PANCREAS_SSL_CACHE_GB")
     usage = namedtuple("usage", "free")(10**9 + 1000)
-    monkeypatch.setattr(preparing.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     monkeypatch.setattr(preparing, "cache_limit", lambda folder: 10**12)
     with pytest.raises(RunError, match="the disk is too small: 3 more prepared cases need about"):
         prepare_set(listed, spacing=4.0, progress=False)
