@@ -6,6 +6,7 @@ fine and is not. Positions follow DICOM PS3.3 C.7.6.2: the voxel in column c and
 """
 
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pancreas_ssl.data.nifti import check_room
 from pancreas_ssl.data.series import candidates, choose, has_dicom
 from pancreas_ssl.errors import InputError, require
 
-__all__ = ["affine_of", "has_dicom", "read_series", "series_in_frame", "sorted_series"]
+__all__ = ["affine_of", "has_dicom", "read_series", "series_in_frame", "sorted_series", "sorted_slices"]
 
 _LENGTHS = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}
 _RESCALE = {"RescaleSlope": 1, "RescaleIntercept": 0}  # what a series without them means
@@ -135,8 +136,12 @@ def _check_line(positions: Float[np.ndarray, "S 3"], names: list[str], folder: P
 def sorted_series(folder: str | Path, choice: Any = None) -> list:
     """The headers of a scan's slices, checked, from one end to the other; arguments and errors as `read_series`."""
     folder = Path(folder)
-    headers = list(choose(candidates(folder), folder, choice).headers)
-    return _sorted_along_normal(_checked(headers, folder), folder)
+    return sorted_slices(choose(candidates(folder), folder, choice).headers, folder)
+
+
+def sorted_slices(headers: Iterable, folder: Path) -> list:
+    """The headers of one series' slices, checked, from one end to the other; errors as `read_series`."""
+    return _sorted_along_normal(_checked(list(headers), folder), folder)
 
 
 def affine_of(headers: list) -> Float[np.ndarray, "4 4"]:

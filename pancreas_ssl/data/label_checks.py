@@ -16,7 +16,7 @@ from pancreas_ssl.files import write_text
 from pancreas_ssl.manifest import key_of, states_of
 from pancreas_ssl.versions import code_digest
 
-__all__ = ["check_label", "checked_label", "holds_pancreas", "read_case_label", "spread_under_flips"]
+__all__ = ["check_label", "checked_label", "examine_label", "holds_pancreas", "read_case_label", "spread_under_flips"]
 
 
 def spread_under_flips(image: Volume, label: Volume, most: int = 20_000) -> dict[str, tuple[float, float]]:
@@ -144,18 +144,21 @@ def holds_pancreas(case: Case) -> bool:
     return found
 
 
-def check_label(case: Case, image: Volume) -> Iterator[Check]:
-    """(check, level, message) about a case's label: values, grid, volume, border, orientation."""
+def examine_label(case: Case, image: Volume) -> tuple[Volume | None, list[Check]]:
+    """A case's label, where there is one that can be read, and the checks about it, as `check_label`."""
     if case.label is None:
-        yield "label", "ok", "no label: this case can be segmented, not evaluated"
-        return
+        return None, [("label", "ok", "no label: this case can be segmented, not evaluated")]
     try:
         label = read_case_label(case, image, other_grid=True)
     except InputError as error:
-        yield "label values", "error", str(error)
-        return
-    yield "label values", "ok", f"pancreas is {' or '.join(map(str, case.label_values))}, no unknown value"
-    yield from _label_checks(case, label, image)
+        return None, [("label values", "error", str(error))]
+    known = f"pancreas is {' or '.join(map(str, case.label_values))}, no unknown value"
+    return label, [("label values", "ok", known), *_label_checks(case, label, image)]
+
+
+def check_label(case: Case, image: Volume) -> list[Check]:
+    """(check, level, message) about a case's label: values, grid, volume, border, orientation."""
+    return examine_label(case, image)[1]
 
 
 def checked_label(case: Case, image: Volume) -> tuple[Volume | None, list[str]]:

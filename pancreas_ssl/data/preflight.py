@@ -20,9 +20,9 @@ from pancreas_ssl.data.cards import Card, load_card
 from pancreas_ssl.data.generate import voxels_digest
 from pancreas_ssl.data.hounsfield import check_image
 from pancreas_ssl.data.image_checks import Check, image_checks, twins, voxel_hash
-from pancreas_ssl.data.label_checks import check_label, read_case_label, spread_under_flips
+from pancreas_ssl.data.label_checks import examine_label, spread_under_flips
 from pancreas_ssl.data.parallel import check_workers, in_processes
-from pancreas_ssl.data.reading import read_image
+from pancreas_ssl.data.reading import grid_difference, read_image
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.data.wheel import members_intact
 from pancreas_ssl.errors import InputError, RunError
@@ -86,14 +86,12 @@ def _examine(case: Case, look: Look | None = None) -> Examined:
     except InputError as error:
         return Examined(case, (*checks, ("reading", "error", str(error))), "")
     checks += [*image_checks(image, case.limits), ("duplicate", "", "")]
-    picture, words = b"", ""
-    if look is not None:
-        label = None
-        with suppress(InputError):  # what is wrong with it stands in the table
-            label = read_case_label(case, image) if case.label else None
-        picture, words = look(image, label)
-    checks += check_label(case, image)
-    return Examined(case, tuple(checks), voxel_hash(image.array), base64.b64encode(picture).decode(), words)
+    label, about = examine_label(case, image)
+    if label is not None and grid_difference(label, image):
+        label = None  # not drawn; what is wrong with it stands in the table
+    picture, words = look(image, label) if look is not None else (b"", "")
+    found = tuple(checks + about)
+    return Examined(case, found, voxel_hash(image.array), base64.b64encode(picture).decode(), words)
 
 
 def _known_or_examined(case: Case, look: Look | None = None) -> Examined:

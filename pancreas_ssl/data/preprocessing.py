@@ -133,11 +133,11 @@ def to_volume_grid(
     return _nearest(values, like.shape, starts, steps)
 
 
-def _key(case: Case, spacing, window: Window, organs: bool) -> str:
+def _key(case: Case, spacing, window: Window, organs: bool, what: Any) -> str:
     """Changes with the files (path, size, times, place on the disk), the card, the parameters and the code."""
     parts: list = [code_digest("data"), case.id, case.source, case.split, case.label_values, case.known_values]
     parts += [case.limits.model_dump(), [value for value, _ in case.joined], case.geometry, case.axes, spacing, window]
-    parts += [case.series and case.series.model_dump(), case.structures]
+    parts += [case.series and case.series.model_dump(), case.structures, what]
     for path in (case.image, *case.labels, *((case.organs,) if organs and case.organs else ())):
         parts += states_of(path)
     return key_of(*parts)
@@ -176,9 +176,9 @@ def prepared_folder() -> Path:
     return cache_dir() / "prepared"
 
 
-def prepared_file(case: Case, spacing: float, window: Window, organs: bool) -> Path:
-    """Where a case prepared in this way is kept, or would be."""
-    return prepared_folder() / f"{_key(case, spacing, window, organs)}.safetensors"
+def prepared_file(case: Case, spacing: Any, window: Window, organs: bool = False, what: Any = "case") -> Path:
+    """Where a case prepared in this way is kept, or would be; or what else (`what`) was made of it on the same grid."""
+    return prepared_folder() / f"{_key(case, spacing, window, organs, what)}.safetensors"
 
 
 def _save(path: Path, prepared: Prepared, warnings: list[str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pancreas_ssl.data.cards import Series
-from pancreas_ssl.data.dicom import sorted_series
+from pancreas_ssl.data.dicom import sorted_slices
 from pancreas_ssl.data.dicom_folders import cases_in, patients_in
 from pancreas_ssl.data.series import Candidate, candidates, choose, is_dicom, why_not
 from pancreas_ssl.errors import InputError, require, show_identifiers, without_paths
@@ -57,7 +57,7 @@ def _rows(case: Path, choice: Series | None) -> Iterator[dict[str, Any]]:
     chosen, trouble = None, ""
     try:
         chosen = choose(found, case, choice)
-        sorted_series(case, choice)
+        sorted_slices(chosen.headers, case)
     except InputError as error:
         trouble = _cut(error)
     for one in found:

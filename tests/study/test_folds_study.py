@@ -1,6 +1,7 @@
 """Studies by folds: held-out patients at home, everybody elsewhere, and each of them once in the statistics."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,11 @@ import pytest
 
 from pancreas_ssl.cli import main
 from pancreas_ssl.data.access import parse_source
+from pancreas_ssl.data.preprocessing import prepare_case
+from pancreas_ssl.data.roles import open_cases
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.inference import load_weights
-from pancreas_ssl.study import load_study, run_study
+from pancreas_ssl.study import label_parts, load_study, run_study
 from pancreas_ssl.study.label_parts import part_metrics
 from pancreas_ssl.study.plan import job_folder
 from pancreas_ssl.study.tables import comparisons_table, over_folds, summary_table
@@ -204,3 +207,17 @@ def test_the_papers_protocol_runs_on_miniatures_of_the_real_sets(tmp_path, monke
     assert away["dice_without_tumour"].notna().all() and away.groupby("case")["fold"].nunique().eq(4).all()
     table = pd.read_csv(out / "comparisons.csv")
     assert set(table["patients"]) == {2, 4} and len(table) == len(config.comparisons)
+
+
+def test_parts_are_read_once(sets, monkeypatch):
+    """A study asks for the parts of a patient once for each of its networks; the scan is not read again for it."""
+    case = open_cases(f"{sets}/away.md", "measure")[1]
+    prepared = prepare_case(case, spacing=6.0)
+    first = label_parts.part_masks(case, prepared)
+    monkeypatch.setattr(label_parts, "checked_image", None)
+    again = label_parts.part_masks(case, prepared)
+    assert first["tumour"].any() and first.keys() == again.keys()
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    changed = replace(case, parts=(("tumour", case.label_values),))
+    with pytest.raises(TypeError):  # other parts are other masks
+        label_parts.part_masks(changed, prepared)
