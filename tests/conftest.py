@@ -13,6 +13,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def progress_of_tests(tmp_path_factory) -> None:
+    """No test adds to the progress of whoever runs it."""
+    os.environ["PANCREAS_SSL_PROGRESS"] = str(tmp_path_factory.mktemp("progress") / "progress.jsonl")
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch) -> Path:
     """An empty cache folder of this test's own."""

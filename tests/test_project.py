@@ -79,7 +79,7 @@ def test_lower_rooms_do_not_know_higher_ones():
     order = [
         ("errors", "files", "manifest", "versions", "progress", "signals"), ("phantom",), ("data",), ("augmentation",),
         ("method",), ("devices",), ("evaluation",), ("inference",), ("lessons", "training"), ("figures",), ("study",),
-        ("widgets",), ("doctor", "runs"), ("cli",),
+        ("widgets",), ("doctor", "runs"), ("course",), ("teaching",), ("cli",),
     ]  # fmt: skip
     level = {room: depth for depth, rooms in enumerate(order) for room in rooms}
     for path in (REPOSITORY / "pancreas_ssl").rglob("*.py"):

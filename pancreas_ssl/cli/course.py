@@ -1,4 +1,4 @@
-"""Commands around the course: version, doctor, tour, run."""
+"""Commands around the course: version, doctor, tour, run, progress."""
 
 import json
 from dataclasses import asdict
@@ -98,6 +98,19 @@ def run(
     folder, title = new_run_folder(path.stem, out), f"Run report: {path.stem}"
     claim_run([path], folder, overwrite)
     _finish(run_and_report([path], profile, folder, title=title, parameters=values))
+
+
+@app.command()
+def progress(
+    everything: Annotated[bool, typer.Option("--all", help="One line for each exercise and question.")] = False,
+) -> None:
+    """Tell which exercises and questions of the course you have done. Kept on this machine, sent nowhere."""
+    from pancreas_ssl.course.kept_progress import progress_file
+    from pancreas_ssl.course.progress_table import progress, summary
+
+    table = progress()
+    print((table if everything else summary(table)).to_string(index=False))
+    print(f"Kept in {progress_file()}")
 
 
 def _pairs(assignments: list[str]) -> dict[str, str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from pancreas_ssl.course.catalogue import exercises
+from pancreas_ssl.course.glossary import terms
 from pancreas_ssl.runs.notebook_profiles import load_profiles
 from pancreas_ssl.runs.parameters import check_parameters, declared_parameters
 
@@ -42,7 +44,7 @@ def test_the_course_begins_here():
 def test_format_ids_and_no_outputs(notebook):
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
-    number = notebook.metadata["path"].stem[:2]
+    number = notebook.metadata["path"].stem.split("_")[0]
     ids = [cell.id for cell in notebook.cells]
     assert len(set(ids)) == len(ids) and all(cell_id.startswith(f"{number}-") for cell_id in ids)
     for cell in code(notebook):
@@ -52,7 +54,7 @@ def test_format_ids_and_no_outputs(notebook):
 
 def test_first_cell_has_title_aims_and_minutes(notebook):
     first = notebook.cells[0].source
-    number = notebook.metadata["path"].stem[:2]
+    number = notebook.metadata["path"].stem.split("_")[0]
     assert first.startswith(f"# {number} · ")
     assert "After this notebook you can" in first
     assert re.search(r"Time: \d+ minutes to read and try; the cells run in about [^@]*minute", first), first
@@ -81,12 +83,21 @@ def test_profiles_set_only_what_exists():
             check_parameters(values, declared, f"{path.name} ({profile})")
 
 
-def test_exercises_with_folded_hints_and_solutions(notebook):
-    prose = text(notebook)
-    exercises = len(re.findall(r"\*\*Exercise \d+ \(\d+ minutes\)\.\*\*", prose))
-    assert exercises >= 1
-    assert prose.count("<details><summary>Hint</summary>") == exercises
-    assert prose.count("<details><summary>Solution</summary>") == exercises
+def test_exercises_have_cells_hints_and_checks(notebook):
+    prose, number = text(notebook), notebook.metadata["path"].stem.split("_")[0]
+    stubs = [cell for cell in code(notebook) if "exercise" in cell.metadata.get("tags", [])]
+    known = exercises(number) if number in {one.notebook for one in exercises()} else []
+    if stubs:
+        assert [re.findall(r'check\("([\w-]+)"', cell.source) for cell in stubs] == [[one.id] for one in known]
+        assert prose.count("<details><summary>Hint</summary>") == len(stubs) >= 2
+        assert f'quiz("{number}", live=LIVE)' in "\n".join(cell.source for cell in code(notebook))
+        assert "*Before this:*" in notebook.cells[0].source and "## Easily mistaken" in prose
+        below = notebook.cells[notebook.cells.index(stubs[-1]) + 1 :]
+        assert not [c for c in below if c.cell_type == "code" and "exercise" not in c.metadata.get("tags", [])
+                    and "quiz(" not in c.source], "nothing below depends on the exercises"  # fmt: skip
+    else:
+        old = len(re.findall(r"\*\*Exercise \d+ \(\d+ minutes\)\.\*\*", prose))
+        assert old >= 1 and prose.count("<details><summary>Solution</summary>") == old
     assert prose.count("<details>") == prose.count("</details>")
     assert "## What you have seen" in prose and "**Next:**" in prose
 
@@ -124,6 +135,8 @@ def test_figures_of_a_notebook_have_names_of_their_own(notebook):
 def test_links_lead_to_notebooks_that_exist(notebook):
     for target in re.findall(r"\]\(([^)]+\.ipynb)\)", text(notebook)):
         assert (FOLDER / target).is_file(), target
+    for anchor in re.findall(r"\]\(glossary\.md#([^)]+)\)", text(notebook)):
+        assert anchor in terms(), f"the glossary has no {anchor}"
 
 
 def test_results_are_computed_not_typed(notebook):
