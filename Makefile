@@ -1,7 +1,8 @@
 # Every target installs what it needs into .venv first, and only when pyproject.toml or constraints.txt changed.
 #   make tour    every notebook in order, one report          make lab     JupyterLab on the notebooks
 #   make test    all tests                                    make bench   timings, also written to runs/bench.json
-#   make clean   removes .venv and caches of the checkout, never runs
+#   make book    the newest tour as a book                    make kit     a folder for a stick, for laptops without a network
+#   make clean   removes .venv and caches, never runs
 # Variables: PYTHON=python3.12  PROFILE=smoke|workshop|class|full  BROWSER=1 (install Debian's Chromium for the browser tests)
 
 PYTHON  ?= python3
@@ -11,7 +12,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 
-.PHONY: tour lab test bench clean chromium
+.PHONY: tour lab test bench book kit clean chromium
 .DELETE_ON_ERROR:
 
 tour: $(STAMP)
@@ -21,7 +22,13 @@ lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
 
 test: $(STAMP) chromium
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+book: $(STAMP)
+	$(BIN)/pancreas-ssl book
+
+kit: $(STAMP)
+	$(BIN)/pancreas-ssl kit
 
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
@@ -36,7 +43,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dicom,itk,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,dicom,itk,test]'
 	touch $(STAMP)
 
 # The browser tests use Chromium if it is there; it is installed only in CI or when asked for.

@@ -117,7 +117,7 @@ def minutes() -> Check:
     spent = expected_seconds()
     if not spent:
         return Check("Time", True, "no tour was measured yet")
-    each = ", ".join(f"{name[:2]}: {duration(seconds, tenths=True)}" for name, seconds in spent.items())
+    each = ", ".join(f"{name.split('_')[0]}: {duration(seconds, tenths=True)}" for name, seconds in spent.items())
     return Check("Time", True, f"all notebooks about {duration(sum(spent.values()), tenths=True)}", each)
 
 
@@ -173,7 +173,10 @@ def viewer() -> Check:
     if done.returncode:  # it raises RuntimeError without its JupyterLab part
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1].split(":")[0]
         return Check("Viewer", True, found, f"itkwidgets {version} cannot be used ({reason})")
-    return Check("Viewer", True, f"{found}, itkwidgets {version}", "itkwidgets needs the internet to draw")
+    from pancreas_ssl.widgets.itk_copies import COMMAND, complete
+
+    note = "" if complete() else f"itkwidgets needs the internet to draw, or copies (`{COMMAND}`)"
+    return Check("Viewer", True, f"{found}, itkwidgets {version}", note)
 
 
 def kernel() -> Check:

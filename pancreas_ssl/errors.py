@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 IDENTIFIERS = "PANCREAS_SSL_SHOW_IDENTIFIERS"
-_ABSOLUTE = re.compile(r"(?<![\w./\\<])(?:~\w*|[A-Za-z]:)?[/\\](?=[^\s/\\])")
+_ABSOLUTE = re.compile(r"(?<![\w./\\<}])(?:~\w*|[A-Za-z]:)?[/\\](?=[^\s/\\])")
 _SHOWN: set[str] = set()
 
 

@@ -46,12 +46,19 @@ def version() -> None:
 @app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output instead of the table.")] = False,
+    paste: Annotated[
+        bool, typer.Option("--paste", help="Two lines for the teacher of a workshop: no name, host or path.")
+    ] = False,
 ) -> None:
     """Check each part of the environment: OK or FAIL, and what to do."""
     from pancreas_ssl.doctor import examine, healthy, print_checks
 
     checks = list(examine())
-    if as_json:
+    if paste:
+        from pancreas_ssl.teaching.tickets import ticket
+
+        print(ticket(checks))
+    elif as_json:
         print(json.dumps([asdict(check) for check in checks], indent=1))
     else:
         print_checks(checks)

@@ -103,6 +103,45 @@ answer = dice_coefficient(moved > 0, mask > 0)
             "the Dice has fallen": _moved(mask) < 1,
         },
     ),
+    Exercise(
+        id="00-3",
+        title="Why thin organs score low",
+        level="medium",
+        minutes=6,
+        right=lambda: lambda t: (t - 1) / t,
+        probes=lambda: [(2,), (4,), (20,)],
+        wrong=(
+            Wrong(
+                "intersection over union",
+                lambda: lambda t: (t - 1) / (t + 1),
+                "You divided by the voxels that lie in *either* mask. Dice divides twice the common ones by the sum "
+                "of both sizes, which is 2 t here.",
+            ),
+            Wrong(
+                "lost on both sides",
+                lambda: lambda t: (t - 2) / t,
+                (
+                    "One layer is lost on one side only: the common part of a plate and its moved copy is t - 1 voxels "
+                    "thick."
+                ),
+            ),
+            Wrong(
+                "the share that is wrong", lambda: lambda t: 1 / t, "That is what is lost. The Dice is what is left."
+            ),
+        ),
+        solution="""
+def dice_of_moved_plate(t):
+    common = t - 1
+    return 2 * common / (t + t)
+
+answer = dice_of_moved_plate
+""",
+        teaches=lambda: (
+            "The same error of one voxel leaves 0.95 of a plate of 20 voxels and 0.75 of one of 4. A pancreas is "
+            "thin: compare Dice values of two groups of patients only if their organs are of one size."
+        ),
+        claims=lambda: {"0.95 and 0.75": (20 - 1) / 20 == 0.95 and (4 - 1) / 4 == 0.75},
+    ),
 ]
 
 QUESTIONS = [
@@ -114,5 +153,31 @@ QUESTIONS = [
             Choice("how well it does at home", "Nothing about other sources follows from it.", right=True),
             Choice("nothing at all", "It says how well it does on patients of its own source."),
         ),
-    )
+    ),
+    Question(
+        "00-q2",
+        "In an axial slice, the liver is on the left side of the picture. What is wrong?",
+        (
+            Choice(
+                "nothing",
+                "You look from the feet, so the patient's right, with the liver, is on your left.",
+                right=True,
+            ),
+            Choice("the scan is mirrored", "The liver lies on the patient's right, and that is your left."),
+            Choice("the patient lies face down", "Then the spine would be at the top of the picture."),
+        ),
+    ),
+    Question(
+        "00-q3",
+        "The network reaches 0.8 on one real scan. May you say that it works in hospitals?",
+        (
+            Choice("yes, it was a real scan", "One patient of one hospital is an example."),
+            Choice(
+                "no: one patient is a hint, and a measurement needs many, from sources nobody looked at",
+                "That is what the rest of the course is about.",
+                right=True,
+            ),
+            Choice("no: real scans cannot be measured", "They can, where somebody drew labels."),
+        ),
+    ),
 ]

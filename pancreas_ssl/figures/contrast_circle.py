@@ -7,7 +7,7 @@ import numpy as np
 from pancreas_ssl.errors import require
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.figures.feature_space_charts import region_handles
-from pancreas_ssl.figures.style import BLACK, GREEN, GREY, REGIONS, drawing, legend_below, new_figure
+from pancreas_ssl.figures.style import BLACK, GREY, REGIONS, drawing, legend_below, new_figure
 
 if TYPE_CHECKING:
     from pancreas_ssl.lessons.contrast_in_2d import Circle
@@ -20,7 +20,7 @@ LONGEST = 35.0  # degrees: the arrow of the strongest pull
 def circle_panels(circles: "dict[str, Circle]", *, title: str = "", name: str = "circles") -> Described:
     """Arrangements side by side: points by region, prototypes as arrows from the middle, pulls along the circle.
 
-    A point's size grows with its share of the loss; a green arrow shows where the gradient step would move it. The
+    A point's size grows with its share of the loss; an arrow from it shows where the gradient step would move it. The
     arrows of all panels have one scale.
 
     Raises:
@@ -106,9 +106,12 @@ def draw_circle(axis, one: "Circle", strongest: float, chosen: int | None = None
         # the root of the pull, so that weak pulls are seen as well
         step = np.sign(float(pull)) * LONGEST * min(abs(float(pull)) / strongest, 1.0) ** 0.5
         if abs(step) > 2:
-            way = (1.1 + 0.035 * (k % 4)) * _at(angle + np.radians(np.linspace(0, step, 12)))
-            axis.plot(*way[:, :-1], color=GREEN, linewidth=1.4, zorder=2)
-            axis.annotate("", way[:, -1], way[:, -3], arrowprops=arrow | {"color": GREEN, "linewidth": 1.4})
+            out = 1.1 + 0.035 * (k % 4)  # the arrow leaves its point and runs outside the circle
+            radius = np.concatenate([np.linspace(1.02, out, 4), np.full(12, out)])
+            turn = np.concatenate([np.linspace(0, 0.15, 4), np.linspace(0.2, 1, 12)])
+            way = radius * _at(angle + np.radians(step * turn))
+            axis.plot(*way[:, :-1], color=style.colour, linewidth=1.6, zorder=2)
+            axis.annotate("", way[:, -1], way[:, -3], arrowprops=arrow | {"color": style.colour, "linewidth": 1.6})
     axis.set(xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal", xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
 

@@ -8,7 +8,7 @@ import numpy as np
 from pancreas_ssl.errors import require
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.figures.planes import scene
-from pancreas_ssl.figures.style import LABEL, drawing, new_figure, series_styles
+from pancreas_ssl.figures.style import LABEL, drawing, grid, new_figure, series_styles
 
 __all__ = ["geometry"]
 
@@ -31,9 +31,10 @@ def geometry(volumes: dict[str, Any], title: str = "", *, name: str = "geometry"
     tall = max(d.hu.shape[2] * d.spacing[2] for d in scenes.values())
     rows = []
     with drawing():
-        width = max(min(1.75 * len(scenes), 12), 4)
-        figure = new_figure(width, width / len(scenes) * tall / wide + 1.0, title)
-        axes = figure.subplots(1, len(scenes), sharey=True, squeeze=False)[0]
+        columns = min(len(scenes), 4)
+        lines, width = -(-len(scenes) // columns), max(3.0 * columns, 4)
+        figure = new_figure(width, lines * (width / columns * tall / wide + 0.3) + 0.7, title)
+        axes = grid(figure, len(scenes), columns)
         for axis, (what, drawn), style in zip(axes, scenes.items(), series_styles(scenes).values(), strict=True):
             size = np.array(drawn.hu.shape) * drawn.spacing
             left = (wide - size[0]) / 2
@@ -52,7 +53,8 @@ def geometry(volumes: dict[str, Any], title: str = "", *, name: str = "geometry"
             axis.set_title(what, fontsize=9)
             axis.spines[:].set_visible(False)
             rows.append(_row(what, volumes[what], drawn, box))
-        axes[0].set_ylabel("mm from the lowest slice")
+        for axis in axes[::columns]:
+            axis.set_ylabel("mm from the lowest slice")
         said = "mm, the patient's right on the left; hatched: the pancreas's box; a line every ten slices"
         figure.supxlabel(fill(said, round(14 * width)), fontsize=9)
     said = "; ".join(f"{r['scan']} {r['size, mm']} mm in voxels of {r['spacing, mm']} mm" for r in rows)

@@ -1,5 +1,7 @@
 """Lines: several series of one number over another, each with a colour, a line style and a marker of its own."""
 
+from collections.abc import Mapping
+
 from pancreas_ssl.figures.described import DataFrame, Described, require_columns
 from pancreas_ssl.figures.style import GREY, drawing, legend_below, new_figure, series_styles
 
@@ -17,6 +19,7 @@ def line_chart(
     limits: tuple[float, float] | None = None,
     highlight: str | None = None,
     interval: tuple[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
     title: str = "",
     name: str = "lines",
 ) -> Described:
@@ -28,6 +31,7 @@ def line_chart(
         limits: of the y axis.
         highlight: a value of `by` that is drawn in orange, with diamonds.
         interval: columns with the lower and the upper end of each point's interval, drawn as bars.
+        labels: words for readers in place of a column's name or of a value of `by` or `panels`.
 
     Raises:
         InputError: a column is missing, or there is no row.
@@ -41,6 +45,7 @@ def line_chart(
     groups = list(dict.fromkeys(table[panels])) if panels else [""]
     series = list(dict.fromkeys(table[by])) if by else [y]
     looks, ends = series_styles(series, highlight), []
+    words = {one: str(one) for one in (x, y, *groups, *series)} | dict(labels or {})
     with drawing():
         figure = new_figure(max(5.2, 3.1 * len(groups) + 0.6), 3.8, title)
         axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
@@ -56,16 +61,16 @@ def line_chart(
                 axis.plot(line[x], line[y], markersize=4, markevery=every, linewidth=1.8, **looks[one].options)
                 if interval:
                     axis.vlines(line[x], *(line[end] for end in interval), color=looks[one].colour, linewidth=1.2)
-                where = f" ({group})" if panels else ""
-                ends.append(f"{one}{where} from {line[y].iloc[0]:.3g} to {line[y].iloc[-1]:.3g}")
-            axis.set(xlabel=x, title=str(group))
+                where = f" ({words[group]})" if panels else ""
+                ends.append(f"{words[one]}{where} from {line[y].iloc[0]:.3g} to {line[y].iloc[-1]:.3g}")
+            axis.set(xlabel=words[x], title=words[group])
             axis.grid(axis="y")
             if limits:
                 axis.set_ylim(*limits)
-        axes[0].set_ylabel(y)
+        axes[0].set_ylabel(words[y])
         if by:
             for one in series:
-                axes[0].plot([], [], label=str(one), **looks[one].options)
+                axes[0].plot([], [], label=words[one], **looks[one].options)
             legend_below(figure)
-    alt = f"{title or y}: {y} over {x}. From first to last point: {'; '.join(ends)}."
+    alt = f"{title or words[y]}: {words[y]} over {words[x]}. From first to last point: {'; '.join(ends)}."
     return Described(figure, alt, table.reset_index(drop=True), name)

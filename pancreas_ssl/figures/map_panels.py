@@ -8,13 +8,24 @@ from jaxtyping import Float, Int
 
 from pancreas_ssl.errors import require
 from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.page_drawing import draw_regions, draw_slice
+from pancreas_ssl.figures.page_drawing import draw_outline, draw_regions, draw_slice
 from pancreas_ssl.figures.planes import Scene, best_index, box_around, page_size, scene, to_page, zoomed
-from pancreas_ssl.figures.style import REGIONS, drawing, grid, legend_below, legend_handles, new_figure
+from pancreas_ssl.figures.style import (
+    BLACK,
+    REGIONS,
+    SeriesStyle,
+    drawing,
+    grid,
+    legend_below,
+    legend_handles,
+    new_figure,
+)
 
 __all__ = ["map_panel", "region_panel"]
 
 COLOURS = "cividis"  # the same order of light and dark for every reader
+DIVERGING = "RdBu_r"  # blue below zero, white at zero, red above; red and blue stay apart in colour deficiencies
+ZERO = SeriesStyle(BLACK, (0, (1, 1)), "")
 
 
 def map_panel(
@@ -26,6 +37,7 @@ def map_panel(
     plane: str = "axial",
     margin_mm: float | None = 35.0,
     limits: tuple[float, float] = (0.0, 1.0),
+    diverging: bool = False,
     unit: str = "",
     title: str = "",
     name: str = "maps",
@@ -38,6 +50,7 @@ def map_panel(
         index: slice; by default the one that shows most of the label (else of the prediction or the first map).
         margin_mm: draw only the surroundings of the label, this far; None draws the whole slice.
         limits: values shown as darkest and as lightest colour.
+        diverging: colours that part at zero, which is marked in maps and colour bar; choose limits around it.
         unit: written at the colour bar.
 
     Raises:
@@ -51,7 +64,7 @@ def map_panel(
     guide = drawn.label if drawn.label is not None else next(iter(maps.values())) > np.mean(limits)
     at = best_index(guide, drawn.hu.shape, plane) if index is None else index
     box = (slice(None),) * 3 if margin_mm is None else box_around(guide, drawn.spacing, margin_mm, plane)
-    drawn, rows = zoomed(drawn, box), []
+    drawn, rows, colours = zoomed(drawn, box), [], DIVERGING if diverging else COLOURS
     size = page_size(drawn, plane)
     columns = min(len(maps) + 1, 4)
     lines = -(-(len(maps) + 1) // columns)
@@ -61,12 +74,17 @@ def map_panel(
         draw_slice(axes[0], drawn, plane, at)
         axes[0].set_title("CT")
         for axis, (what, values) in zip(axes[1:], maps.items(), strict=True):
-            image = draw_slice(axis, replace(drawn, hu=values[box]), plane, at, limits, COLOURS, bar=False)
+            image = draw_slice(axis, replace(drawn, hu=values[box]), plane, at, limits, colours, bar=False)
+            if diverging:
+                draw_outline(axis, to_page(values[box], plane, at) > 0, ZERO, width=0.8)
             axis.set_title(what)
             rows.append({"map": what, "slice": at} | _numbers(to_page(values[box], plane, at), drawn, plane, at))
-        figure.colorbar(image, ax=figure.axes, shrink=0.8, label=unit or "value")
+        bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, label=unit or "value")
+        if diverging:
+            bar.ax.axhline(0, color=ZERO.colour, linestyle=ZERO.line)
     said = "; ".join(_sentence(row) for row in rows)
     outline = " The label is outlined in sky blue." if drawn.label is not None else ""
+    outline += " A dotted line marks zero." if diverging else ""
     alt = f"{title or 'Maps'}: {plane} slice {at}, first the CT, then {said}.{outline}"
     return Described(figure, alt, rows, name)
 

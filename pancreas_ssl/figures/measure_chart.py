@@ -42,7 +42,9 @@ def measure_chart(
     names, groups = list(dict.fromkeys(table[rows])), list(dict.fromkeys(table[by]))
     looks, shifts = series_styles(groups), np.linspace(-0.24, 0.24, len(groups)) if len(groups) > 1 else [0.0]
     with drawing():
-        figure = new_figure(float(np.clip(2.9 * len(measures) + 1.6, 5.5, 12.5)), 0.46 * len(names) + 1.5, title)
+        width = float(np.clip(2.9 * len(measures) + 1.6, 5.5, 12.5))
+        entry = 0.085 * max(len(str(group)) for group in groups) + 0.6  # inches of one in the legend
+        figure = new_figure(width, 0.46 * len(names) + 1.5, title)
         axes = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
         for axis, (measure, heading) in zip(axes, measures.items(), strict=True):
             for group, shift in zip(groups, shifts, strict=True):
@@ -60,15 +62,16 @@ def measure_chart(
             axis.set_axisbelow(True)
             axis.tick_params(axis="y", length=0)
         axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-        legend_below(figure, legend_handles(looks, "marker"), title=by)
-    said = "; ".join(_said(table, rows, measure, heading) for measure, heading in measures.items())
+        legend_below(figure, legend_handles(looks, "marker"), max(1, min(7, int(width / entry))), title=by)
+    said = "; ".join(_said(table, rows, by, measure, heading) for measure, heading in measures.items())
     alt = f"{title or 'Measures'}: for {len(names)} rows ({rows}) and {by} {', '.join(map(str, groups))}. {said}."
     return Described(figure, alt, table[[rows, by, *measures]].reset_index(drop=True), name)
 
 
-def _said(table: DataFrame, rows: str, measure: str, heading: str) -> str:
-    means = table.groupby(rows, sort=False)[measure].mean().dropna()
-    if means.empty:
-        return f"{heading}: no value"
-    told = ", ".join(f"{row} {value:.3g}" for row, value in means.items())
-    return f"{heading.replace(chr(10), ' ')}, mean over all: {told}"
+def _said(table: DataFrame, rows: str, by: str, measure: str, heading: str) -> str:
+    told = []
+    for row, part in table.dropna(subset=measure).groupby(rows, sort=False):
+        ends = part.set_index(by)[measure].sort_values()
+        low, high = (f"{ends.iloc[k]:.3g} ({ends.index[k]})" for k in (0, -1))
+        told.append(f"{row} {low}" + (f" to {high}" if len(ends) > 1 else ""))
+    return f"{heading.replace(chr(10), ' ')}, lowest to highest: " + (", ".join(told) or "no value")

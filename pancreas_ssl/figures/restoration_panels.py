@@ -89,7 +89,7 @@ def restoration_panel(
                 draw_ring(axis, *page_places([point], drawn, box))
         figure.colorbar(image, ax=axes[3], shrink=0.85, label="HU")
     errors = {r["picture"]: r["mean absolute error (HU)"] for r in rows if r["where"] == "mask, patch"}
-    ringed = f" A ring marks voxel {point}." if point is not None else ""
+    ringed = f" A ring marks voxel {', '.join(str(int(one)) for one in point)}." if point is not None else ""
     outline = " The label is outlined in sky blue." if drawn.label is not None else ""
     alt = (
         f"{title or 'Restoration'}: axial slice {at} as it was, corrupted, restored, and restored minus original. In "

@@ -7,11 +7,20 @@ from jaxtyping import Bool
 
 from pancreas_ssl.errors import require
 from pancreas_ssl.figures.described import Described
-from pancreas_ssl.figures.page_drawing import draw_slice
-from pancreas_ssl.figures.planes import PLANES, WINDOW, Scene, best_index, page_size, scene, to_page
-from pancreas_ssl.figures.style import BLACK, MASKS, SeriesStyle, drawing, legend_below, legend_handles, new_figure
+from pancreas_ssl.figures.page_drawing import draw_fill, draw_outline, draw_slice
+from pancreas_ssl.figures.planes import PLANES, WINDOW, Scene, best_index, box_around, page_size, scene, to_page, zoomed
+from pancreas_ssl.figures.style import (
+    BLACK,
+    MASKS,
+    SeriesStyle,
+    drawing,
+    grid,
+    legend_below,
+    legend_handles,
+    new_figure,
+)
 
-__all__ = ["agreement", "dice_of", "orthogonal_planes", "slice_panel", "window_strip"]
+__all__ = ["agreement", "dice_of", "orthogonal_planes", "projections", "slice_panel", "slice_strip", "window_strip"]
 
 
 def slice_panel(
@@ -79,6 +88,78 @@ def _panel(drawn: Scene, planes: list[str], index, window, title: str, name: str
         + agreement(drawn)
     )
     return Described(figure, alt.strip(), _table(drawn, cuts), name)
+
+
+def slice_strip(
+    volume: Any,
+    label: Any = None,
+    prediction: Any = None,
+    *,
+    slices: int = 6,
+    window: tuple[float, float] = WINDOW,
+    spacing: tuple[float, float, float] | None = None,
+    title: str = "",
+    name: str = "strip",
+) -> Described:
+    """Axial slices from the lowest to the highest that show the label (else the prediction, else any), evenly spaced.
+
+    Arguments as `slice_panel`; the surroundings of the organ are shown, 50 mm of them.
+    """
+    require(slices > 0, "a number of slices above 0", slices, "give one")
+    drawn = scene(volume, label, prediction, spacing)
+    guide = next((mask for mask in drawn.masks.values() if mask.any()), np.ones(drawn.hu.shape, bool))
+    heights = np.flatnonzero(guide.any(axis=(0, 1)))
+    shown = sorted({int(k) for k in np.linspace(heights[0], heights[-1], slices + 2)[1:-1].round()})
+    cut = zoomed(drawn, box_around(guide, drawn.spacing, 50.0, "axial"))
+    wide, high = page_size(cut, "axial")
+    with drawing():
+        columns = min(len(shown), 3)
+        each = 12.5 / 3
+        lines = -(-len(shown) // columns)
+        figure = new_figure(each * columns, lines * (each * high / wide + 0.3) + 0.7, title)
+        for axis, at in zip(grid(figure, len(shown), columns), shown, strict=True):
+            draw_slice(axis, cut, "axial", at, window, bar=at == shown[0])
+            axis.set_title(f"slice {at} of {drawn.hu.shape[2]}", fontsize=9, fontweight="normal")
+        if drawn.masks:
+            legend_below(figure, legend_handles({what: MASKS[what] for what in drawn.masks}, "line"))
+    alt = (
+        f"{title or 'CT'}: axial slices {', '.join(map(str, shown))}, from low to high, with "
+        f"{'the outline of the ' + ' and the '.join(drawn.masks) if drawn.masks else 'no outline'}. {agreement(drawn)}"
+    )
+    return Described(figure, alt.strip(), _table(drawn, [("axial", at) for at in shown]), name)
+
+
+def projections(
+    volume: Any, label: Any = None, *, spacing=None, title: str = "", name: str = "projections"
+) -> Described:
+    """The whole volume from the front and from the patient's side: the highest HU along each line of sight.
+
+    Bone and vessels with contrast medium stand out; the label is drawn as a silhouette. The table tells extents in mm.
+    """
+    drawn = scene(volume, label, None, spacing)
+    rows, looks = [], (("from the front", "coronal"), ("from the patient's left", "sagittal"))
+    sizes = [page_size(drawn, plane) for _, plane in looks]
+    with drawing():
+        figure = new_figure(10.5, 10.5 * max(h for _, h in sizes) / sum(w for w, _ in sizes) + 0.6, title)
+        for axis, (what, plane) in zip(figure.subplots(1, 2, width_ratios=[w for w, _ in sizes]), looks, strict=True):
+            along = PLANES[plane].axis
+            flat = Scene(drawn.hu.max(axis=along, keepdims=True), drawn.spacing, None, None, drawn.affine)
+            draw_slice(axis, flat, plane, 0, (-100, 600))
+            axis.set_title(what)
+            if drawn.label is not None and drawn.label.any():
+                shadow = to_page(drawn.label.any(axis=along, keepdims=True), plane, 0)
+                draw_fill(axis, (shadow, MASKS["label"].colour, 0.45))
+                draw_outline(axis, shadow, MASKS["label"])
+    parts = {"volume": np.ones(drawn.hu.shape, bool)} | {k: m for k, m in drawn.masks.items() if m.any()}
+    for what, mask in parts.items():
+        places = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+        extent = [(p[-1] - p[0] + 1) * mm for p, mm in zip(places, drawn.spacing, strict=True)]
+        row = dict(zip(("right to left, mm", "front to back, mm", "low to high, mm"), extent, strict=True))
+        rows.append({"what": what} | row | {"mL": float(mask.sum() * drawn.ml)})
+    told = "; ".join(f"{r['what']} {r['right to left, mm']:.0f} x {r['front to back, mm']:.0f} x "
+                     f"{r['low to high, mm']:.0f} mm" for r in rows)  # fmt: skip
+    alt = f"{title or 'CT'}: the brightest values along each line, from the front and from the side. {told}."
+    return Described(figure, alt, rows, name)
 
 
 def window_strip(

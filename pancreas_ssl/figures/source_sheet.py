@@ -77,7 +77,8 @@ def source_sheet(
 
 def _body(drawn, at: int) -> tuple[float, float, float, float]:
     """Left, right, top and bottom of the tissue in an axial slice, in mm on the page; the whole slice if none."""
-    tissue = to_page(drawn.hu, "axial", at) > -300
+    page = to_page(drawn.hu, "axial", at)
+    tissue = page > (-300 if page.min() < -300 else -50)  # of an image cut to the network's window, fat is left out
     edges = []
     for axis, step, least in ((0, drawn.spacing[0], 40), (1, drawn.spacing[1], 60)):
         other = drawn.spacing[1 - axis]

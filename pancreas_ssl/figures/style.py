@@ -53,10 +53,10 @@ PREDICTION = SeriesStyle(ORANGE, (0, (4, 1.6)), "D")
 MASKS = {"label": LABEL, "prediction": PREDICTION}
 HIGHLIGHT = SeriesStyle(ORANGE, "solid", "D")
 
-# Regions around the pancreas, by their number (0 = outside the body is not drawn): inside blue, outside warm.
+# Regions around the pancreas, by their number (0 = outside the body is not drawn): inside cold, outside warm colours.
 REGIONS = {
     1: ("core", SeriesStyle(BLUE, "solid", "o")),
-    2: ("rim_in", SeriesStyle(SKY, (0, (5, 1.5)), "s")),
+    2: ("rim_in", SeriesStyle(GREEN, (0, (5, 1.5)), "s")),
     3: ("rim_out", SeriesStyle(VERMILLION, (0, (4, 1.6)), "D")),
     4: ("near", SeriesStyle(ORANGE, (0, (1, 1)), "^")),
     5: ("far", SeriesStyle(GREY, (0, (6, 1, 2, 1)), "v")),

@@ -18,7 +18,7 @@ from pancreas_ssl.figures.style import (
     new_figure,
 )
 
-__all__ = ["draw_terms", "loss_terms"]
+__all__ = ["draw_terms", "loss_terms", "terms_said"]
 
 _KNOWN = {
     "loss": SeriesStyle(BLACK, "solid", "o"),
@@ -79,3 +79,35 @@ def loss_terms(history: DataFrame, title: str = "Training", *, name: str = "loss
     ends = "; ".join(f"{one} from {table[one].iloc[0]:.3g} to {table[one].iloc[-1]:.3g}" for one in names)
     alt = f"{title}: weighted terms of the loss over {len(table)} rows of the history: {ends}."
     return Described(figure, alt, table.reset_index(drop=True), name)
+
+
+def terms_said(history: DataFrame, from_step: int, ramp_ends: int) -> str:
+    """What a joint training's curves show, in sentences chosen by the numbers.
+
+    Args:
+        history: as for `loss_terms`.
+        from_step: at which the modules set in.
+        ramp_ends: the step from which on their weights stay the same.
+
+    Example:
+        >>> import pandas as pd
+        >>> rows = pd.DataFrame({"step": [10, 20, 30, 40], "loss": [2.0, 2.2, 1.9, 1.5]})
+        >>> rows = rows.assign(loss_segmentation=[2.0, 1.7, 1.5, 1.2], loss_contrast=[0, 0.5, 0.4, 0.3])
+        >>> print(terms_said(rows, 10, 20))
+        While the modules set in, the sum rises: what was added is more than what the segmentation lost.
+        The segmentation goes on falling after that.
+        Once the ramp is over, contrast falls.
+    """
+    table = history.fillna(0).set_index("step").rename(columns=lambda one: str(one).removeprefix("loss_"))
+    before, after = table.loc[:from_step], table.loc[ramp_ends:]
+    if before.empty or len(after) < 2:
+        return "The history has too few rows to compare what came before the modules with what came after."
+    rises = after["loss"].iloc[0] > before["loss"].iloc[-1]
+    told = "the sum rises: what was added is more than" if rises else "the sum still falls: what was added is less than"
+    lines = [f"While the modules set in, {told} what the segmentation lost."]
+    falls = after["segmentation"].iloc[-1] < before["segmentation"].iloc[-1]
+    lines.append(f"The segmentation {'goes on falling' if falls else 'does not fall any further'} after that.")
+    for one in (name for name in ("contrast", "restoration") if name in after):
+        ends = [part[one].mean() for part in (after.iloc[: len(after) // 2], after.iloc[len(after) // 2 :])]
+        lines.append(f"Once the ramp is over, {one} {'falls' if ends[1] < ends[0] else 'does not fall'}.")
+    return "\n".join(lines)

@@ -84,8 +84,8 @@ def predict_path(
 
     Raises:
         InputError, RunError: for a single scan, whatever went wrong; for a folder, only what concerns all scans
-        (weights, device, output place, foreign files there). Failed scans of a folder are rows:
-        `(table.status == "failed").any()`.
+        (weights, device, output place, foreign files there). Failed scans of a folder are rows whose
+        `status` is "failed".
 
     Example:
         >>> predict_path("scan.nii.gz", "mask.nii.gz", uncertainty="entropy.nii.gz")    # doctest: +SKIP

@@ -2,6 +2,7 @@
 
 named_sources        the names of home and away, as tables spell them, checked before anything is opened
 choose, pick         one of the sources, the patient of this number
+held_out_patient     a held-out patient of the phantom, by number
 look_at              one scan of a source, to be drawn
 title_of, dealt      what the card says of a source: its title, and how many cases there are for which use
 only_phantom         says in a sentence what a set of real scans cannot show
@@ -26,8 +27,8 @@ from pancreas_ssl.errors import require
 from pancreas_ssl.phantom.cohort import SOURCES, make_case
 from pancreas_ssl.phantom.scanner import Scan
 
-__all__ = ["ReadScan", "choose", "dealt", "fold_of", "look_at", "named_sources", "only_phantom", "phantom_key", "pick",
-           "read_scan", "tell_where_trained", "title_of"]  # fmt: skip
+__all__ = ["ReadScan", "choose", "dealt", "fold_of", "held_out_patient", "look_at", "named_sources", "only_phantom",
+           "phantom_key", "pick", "read_scan", "tell_where_trained", "title_of"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,18 @@ def pick(found: Sequence[Any], number: int) -> Any:
     """
     there = f"a patient number from 0 to {len(found) - 1}" if found else "a source with patients for this use"
     require(0 <= number < len(found), there, number, "choose another number or source")
+    return found[number]
+
+
+def held_out_patient(number: int, source: str = "phantom/A") -> Case:
+    """The held-out case of the phantom whose patient has this number, such as 24 of phantom/A.
+
+    Raises:
+        InputError: that patient is not held out.
+    """
+    found = {int(case.id.split("_")[-1]): case for case in cases(source, split="held_out")}
+    there = f"a held-out patient of {source}, {min(found)} to {max(found)}"
+    require(number in found, there, number, "choose one of them")
     return found[number]
 
 

@@ -9,12 +9,13 @@ how stout the patient is), by the same draws from another population.
 from dataclasses import replace
 
 from pancreas_ssl.errors import require
-from pancreas_ssl.phantom.cohort import make_case
+from pancreas_ssl.phantom.cohort import make_case, patient_seeds
+from pancreas_ssl.phantom.phases import PHASES, phase
 from pancreas_ssl.phantom.profiles import find_source
-from pancreas_ssl.phantom.scanner import Scan
+from pancreas_ssl.phantom.scanner import Scan, scan
 from pancreas_ssl.phantom.sources import Source
 
-__all__ = ["RESPECTS", "changed_case", "changed_source", "differing"]
+__all__ = ["RESPECTS", "changed_case", "changed_source", "differing", "in_phases"]
 
 RESPECTS: dict[str, tuple[str, ...]] = {
     "tissue HU": ("hu", "contrast_sd", "hu_jitter", "texture", "coarse_texture"),
@@ -78,3 +79,16 @@ def changed_case(base: str | Source, other: str | Source, patient: int, *respect
     """
     source = changed_source(base, other, *respects)
     return make_case(source, patient, patient_of=source)[0]
+
+
+def in_phases(base: str | Source, patient: int) -> dict[str, Scan]:
+    """A patient of `base`, scanned in each contrast phase; anatomy, scanner and noise stay the same.
+
+    Example:
+        >>> list(in_phases("A", 24))                               # doctest: +SKIP
+        ['noncontrast', 'arterial', 'portal', 'late']
+    """
+    source = find_source(base)
+    _, anatomy = make_case(source, patient)
+    _, seed = patient_seeds(source.name, patient)
+    return {name: scan(anatomy, replace(source, hu=phase(name)), seed) for name in PHASES}

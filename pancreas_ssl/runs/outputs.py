@@ -11,7 +11,7 @@ from pancreas_ssl.files import atomic_path
 from pancreas_ssl.runs.notebook import first_line, heading_above
 from pancreas_ssl.runs.results import recorded
 
-__all__ = ["notebook_facts", "relative"]
+__all__ = ["alt_text", "notebook_facts", "relative"]
 
 _PAPERMILL_OWN = {"injected-parameters", "papermill-error-cell-tag"}
 
@@ -79,7 +79,7 @@ def _figures(notebook, figures: Path, folder: Path) -> list[dict[str, Any]]:
                 with atomic_path(path) as temporary:
                     temporary.write_bytes(png)
             shown = {"width": _width(output), "cell": index + 1, "heading": heading_above(notebook.cells, index)}
-            found[path] = _figure(path, folder, _alt(output), **shown)
+            found[path] = _figure(path, folder, alt_text(output), **shown)
     for path in sorted(set(saved.values()) - set(found)):  # saved, but shown by a widget only
         found[path] = _figure(path, folder)
     return list(found.values())
@@ -106,7 +106,7 @@ def relative(path: Path | None, folder: Path) -> str | None:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _alt(output) -> str | None:
+def alt_text(output) -> str | None:
     """Alternative text: of the PNG's metadata, else the plain text, unless it is matplotlib's `<Figure size ...>`."""
     metadata = output.get("metadata", {})
     plain = output.data.get("text/plain", "")

@@ -33,10 +33,15 @@ class Live:
 
         with drawing():
             self.figure = Figure()  # without a layout engine, which would draw everything twice
-        self.picture = w.Image(format="png", layout=w.Layout(width=width, object_fit="contain"))
+        whole = width.endswith("%")  # a wide picture, with the controls above it; others shrink beside their controls
+        room = {"flex": f"1 1 {width if whole else '300px'}", "max_width": width, "min_width": "0"}
+        self.picture = w.Image(format="png", layout=w.Layout(height="auto", object_fit="contain", **room))
         self.caption, self.legend = w.HTML(), w.HTML(legend)
-        beside = w.VBox([*controls, self.caption, self.legend])
-        self.box = w.HBox([self.picture, beside], layout=w.Layout(flex_flow="row wrap", align_items="flex-start"))
+        beside = w.VBox([*controls, self.caption, self.legend], layout=w.Layout(flex="1 1 250px", max_width="440px"))
+        flow = "row wrap-reverse" if whole else "row nowrap"
+        self.box = w.HBox(
+            [self.picture, beside], layout=w.Layout(flex_flow=flow, align_items="flex-end" if whole else "flex-start")
+        )
         self._quiet = False
         for one in controls:
             one.observe(self._changed, "value")
@@ -75,8 +80,8 @@ class Live:
 def control(kind: type, description: str, **options: Any) -> w.Widget:
     """A control in the common width."""
     if kind is w.ToggleButtons:
-        return kind(description=description, style={"description_width": "95px", "button_width": "96px"}, **options)
-    layout = w.Layout(width="400px")
+        return kind(description=description, style={"description_width": "95px", "button_width": "80px"}, **options)
+    layout = w.Layout(width="auto", max_width="400px")
     return kind(description=description, layout=layout, style={"description_width": "95px"}, **options)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from pancreas_ssl.figures.page_drawing import draw_slice
 from pancreas_ssl.figures.planes import PLANES, WINDOW, Scene, best_index, scene, to_page
-from pancreas_ssl.figures.slices import dice_of, orthogonal_planes
+from pancreas_ssl.figures.slices import dice_of, slice_strip
 from pancreas_ssl.figures.style import MASKS
 from pancreas_ssl.widgets.live import Live, control, legend, page_axis, status
 from pancreas_ssl.widgets.viewer import Viewer
@@ -34,7 +34,7 @@ def slice_viewer(
     name: str = "slice_viewer",
     live: bool | str | None = None,
 ) -> Viewer:
-    """Three planes as a figure; with a front end also sliders for slice, plane, window and overlay.
+    """Slices from low to high as a figure; with a front end also sliders for slice, plane, window and overlay.
 
     Args:
         volume, label, prediction, spacing: see `pancreas_ssl.figures.planes.scene`.
@@ -45,8 +45,8 @@ def slice_viewer(
         >>> slice_viewer(scan, prediction=prediction.mask)      # doctest: +SKIP
     """
     drawn = scene(volume, label, prediction, spacing)
-    static = orthogonal_planes(volume, label, prediction, spacing=spacing, window=window, title=title, name=name)
-    words = "planes", "there are sliders as well", "live slices"
+    static = slice_strip(volume, label, prediction, spacing=spacing, window=window, title=title, name=name)
+    words = "slices", "there are sliders as well", "live slices"
     return Viewer.of(static, live, lambda: LiveSlices(drawn, window).box, *words)
 
 

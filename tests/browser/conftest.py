@@ -71,7 +71,7 @@ def lab(tmp_path, course_cache):
     """JupyterLab on a free port; settings, kernels' home and cache are temporary."""
     home, folder, settings = tmp_path / "home", tmp_path / "lab", tmp_path / "settings"
     for path in (home, folder):
-        path.mkdir()
+        path.mkdir(exist_ok=True)
     for name, values in SETTINGS.items():
         (settings / name).parent.mkdir(parents=True, exist_ok=True)
         (settings / name).write_text(json.dumps(values))

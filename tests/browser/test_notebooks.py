@@ -4,7 +4,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from tests.browser.helpers import becomes, clicked, differ, no_complaints, pixels, pressed, ran_well
+from tests.browser.helpers import becomes, clicked, differ, no_complaints, pixels, pressed, ran_well, shots_folder
 
 
 @pytest.fixture
@@ -30,7 +30,9 @@ def toy(lab):
     return write
 
 
-@pytest.mark.parametrize("name", ["00_start_here", "01_data", "02_baseline", "08_your_own_data"])
+@pytest.mark.parametrize(
+    "name", ["00_start_here", "01_data", "02_baseline", "02b_causes_and_remedies", "08_your_own_data"]
+)
 def test_notebook_runs_in_jupyterlab(desk, place, name, course_weights):
     given = {} if name == "01_data" else {"WEIGHTS": course_weights}
     desk.open(place(name, **given))
@@ -68,7 +70,7 @@ def test_sliders_change_the_picture(desk, toy):
     no_complaints(desk)
 
 
-def test_niivue_shows_the_volume(desk, toy):
+def test_niivue_shows_the_volume(desk, toy, tmp_path):
     desk.open(toy("from pancreas_ssl.widgets import view_volume\nview_volume(hu, label, spacing=(3, 3, 3))"))
     desk.run_all()
     ran_well(desk)
@@ -79,6 +81,11 @@ def test_niivue_shows_the_volume(desk, toy):
     shown = pixels(canvas.screenshot())
     coloured = np.abs(shown[..., 0] - shown[..., 2]) > 40
     assert coloured.mean() > 0.002, "the label is not seen"
+    blue = shown[..., 2] - shown[..., 0]
+    assert (blue > 20).sum() > 0.8 * coloured.sum(), "the label has another colour than in the static views"
+    drawn = shown.max(axis=2) > 40
+    assert drawn.any(axis=0).mean() > 0.6, "much of the canvas is empty"
+    desk.page.screenshot(path=shots_folder(tmp_path) / "niivue.png")
     assert desk.page.get_by_text("then ipyniivue").count() == 1
     no_complaints(desk)
 

@@ -17,6 +17,7 @@ from pancreas_ssl.figures import Described
 from pancreas_ssl.figures.planes import best_index, scene, to_page
 from pancreas_ssl.figures.style import ORANGE, series_styles
 from pancreas_ssl.manifest import MANIFEST
+from pancreas_ssl.phantom.cohort import make_case
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,8 @@ def every_figure(case, rows) -> list[Described]:
     return [
         figures.slice_panel(case, prediction=case.prediction, title="One slice"),
         figures.orthogonal_planes(case, title="Planes"),
+        figures.slice_strip(case, slices=3),
+        figures.projections(case),
         figures.window_strip(case, {"soft tissue": (-150, 250), "bone": (-450, 1050)}),
         figures.error_map(case, prediction=case.prediction),
         figures.source_sheet({"A": case, "real CT": case, "B": case}, subtitles={"A": "portal venous"}),
@@ -74,7 +77,7 @@ def test_every_figure_has_words_a_table_and_a_picture(case, rows):
         assert not described.table.empty
         picture = imread(io.BytesIO(described.png()))
         assert picture.std() > 0.02, f"{described.name} is blank"
-    assert len(names) == 11
+    assert len(names) == 13
 
 
 def test_the_patients_right_is_on_the_left_and_the_front_on_top():
@@ -231,3 +234,14 @@ def test_lines_tell_their_ends():
     assert [round(bar[1][1] - bar[0][1], 6) for bar in bars] == [0.2] * 4
     with pytest.raises(InputError, match="expected rows with the columns"):
         figures.line_chart(table, "t", "nothing")
+
+
+def test_the_page_of_anatomy_names_parts_and_neighbours():
+    shown = figures.anatomy_page(make_case("A", 0)[0])
+    table = shown.table.set_index("structure")
+    parts = table.loc[["pancreas: head", "pancreas: body", "pancreas: tail"]]
+    assert (parts["mL"] > 0).all() and {"liver", "stomach", "duodenum", "spleen"} <= set(table.index)
+    words = shown.alt.split("in the axial slice")[1].split(";")[0]
+    assert words.index("liver") < words.index("pancreas: tail") < words.index("spleen")  # the right is on the left
+    with pytest.raises(InputError, match="whose tissues are known"):
+        figures.anatomy_page(SimpleNamespace(tissue=None))

@@ -9,6 +9,7 @@ from pancreas_ssl.lessons.home_and_away import (
     choose,
     dealt,
     fold_of,
+    held_out_patient,
     look_at,
     named_sources,
     only_phantom,
@@ -90,3 +91,9 @@ def test_one_scan_of_a_real_set_is_looked_at(miniature, monkeypatch):
     assert away.label.any(), "all five are met elsewhere, and at home one is held out"
     with pytest.raises(InputError, match="patient number from 0 to 3"):
         look_at("msd", 4, home="msd")
+
+
+def test_a_patient_who_is_not_held_out_gets_one_sentence():
+    assert held_out_patient(24).id.endswith("24")
+    with pytest.raises(InputError, match="phantom/A, 24 to 31, got 40"):
+        held_out_patient(40)

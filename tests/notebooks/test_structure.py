@@ -39,6 +39,7 @@ def text(notebook) -> str:
 
 def test_the_course_begins_here():
     assert [path.stem for path in NOTEBOOKS][:3] == ["00_start_here", "01_data", "02_baseline"]
+    assert NOTEBOOKS[3].stem == "02b_causes_and_remedies"
 
 
 def test_format_ids_and_no_outputs(notebook):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.phantom.changes import RESPECTS, changed_case, changed_source, differing
+from pancreas_ssl.phantom.changes import RESPECTS, changed_case, changed_source, differing, in_phases
 from pancreas_ssl.phantom.cohort import make_case
 from pancreas_ssl.phantom.profiles import SOURCES
 from pancreas_ssl.phantom.sources import Source
-from pancreas_ssl.phantom.tissues import Organ
+from pancreas_ssl.phantom.tissues import Organ, Tissue
 
 
 def test_the_respects_cover_every_field_once():
@@ -57,3 +57,11 @@ def test_the_same_patient_with_one_change():
 def test_an_unknown_respect_is_named():
     with pytest.raises(InputError, match="tissue HU, oral contrast.*got 'colour'"):
         changed_source("A", "V", "colour")
+
+
+def test_phases_change_the_contrast_and_nothing_else():
+    scans = in_phases("A", 24)
+    plain, arterial = scans["noncontrast"], scans["arterial"]
+    assert all((one.label == plain.label).all() and (one.tissue == plain.tissue).all() for one in scans.values())
+    artery = plain.tissue == Tissue.ARTERY
+    assert np.median(arterial.image[artery]) > np.median(plain.image[artery]) + 100

@@ -62,6 +62,9 @@ def test_a_notebook_is_found_by_path_name_or_number(course, monkeypatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     for name in ("00", "00_fine", "00_fine.ipynb", course / "00_fine.ipynb"):
         assert resolve_notebook(name) == course / "00_fine.ipynb"
+    monkeypatch.undo()
+    assert [resolve_notebook(n).stem for n in ("02", "02b")] == ["02_baseline", "02b_causes_and_remedies"]
+    monkeypatch.setattr(profiles, "notebook_folder", lambda: course)
     with pytest.raises(InputError, match="did you mean 02_plain"):
         resolve_notebook("02_plane")
     with pytest.raises(InputError, match="check the path"):

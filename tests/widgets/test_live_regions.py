@@ -113,7 +113,10 @@ def test_measure_chart_draws_what_the_table_says():
     drawn = figures.measure_chart(
         table, "map", {"auroc": "AUROC", "ece": "ECE"}, lines={"auroc": 0.5}, title="Measures"
     )
-    assert "AUROC, mean over all: a 0.65, b 0.85" in drawn.alt and "nan" not in drawn.alt.lower()
+    assert (
+        "AUROC, lowest to highest: a 0.6 (A) to 0.7 (V), b 0.8 (A) to 0.9 (V)" in drawn.alt
+        and "nan" not in drawn.alt.lower()
+    )
     assert drawn.table.shape == (4, 4) and len(drawn.png()) > 5000
     points = [line.get_xydata() for line in drawn.figure.axes[0].lines if line.get_linestyle() == "None"]
     assert sorted(np.concatenate(points)[:, 0].tolist()) == [0.6, 0.7, 0.8, 0.9]

@@ -51,7 +51,7 @@ def test_without_a_front_end_there_is_the_figure_and_a_line(case, monkeypatch):
     viewer = widgets.slice_viewer(case, title="Case")
     assert viewer.live is None and "no live front end" in viewer.said
     viewer.show()
-    assert "image/png" in shown[0] and "static planes" in shown[-1]["text/plain"]
+    assert "image/png" in shown[0] and "static slices" in shown[-1]["text/plain"]
 
 
 def test_sliders_replace_the_picture_of_one_widget(case):
@@ -150,18 +150,34 @@ def test_a_viewer_that_cannot_start_leaves_the_planes_and_says_why(case, monkeyp
     assert viewer.live is None and "did not start" in viewer.said and viewer.static.png()
 
 
-def test_itkwidgets_comes_on_request_and_its_need_for_the_internet_is_said(case, monkeypatch):
-    def view(*_arguments, **_options):
-        raise RuntimeError("no imjoy\nat all")
+class FakeItk(SimpleNamespace):
+    """What `view_volume` uses of itkwidgets; its viewer notes what it is asked."""
 
+    def view(self, **options):
+        self.asked = [("view", options)]
+        return self
+
+    def __getattr__(self, name):
+        return lambda *values: self.asked.append((name, *values))
+
+
+def test_itkwidgets_comes_on_request_and_its_need_for_the_internet_is_said(case, monkeypatch):
     monkeypatch.setattr("pancreas_ssl.widgets.volumes.reachable", lambda host: True)
-    monkeypatch.setitem(sys.modules, "itkwidgets", SimpleNamespace(view=view))
-    viewer = widgets.view_volume(case, viewer="itk", live=True)
-    assert viewer.live is None and "internet" in viewer.said and "no imjoy at all" in viewer.said
-    monkeypatch.setitem(sys.modules, "itkwidgets", SimpleNamespace(view=lambda image, **options: image.shape))
-    assert widgets.view_volume(case, viewer="itk", live=True).live == (40, 50, 60)
     monkeypatch.setitem(sys.modules, "itkwidgets", None)
+    viewer = widgets.view_volume(case, viewer="itk", live=True)
+    assert viewer.live is None and "internet" in viewer.said and "did not start" in viewer.said
     assert widgets.view_volume(case, live=True).live is not None, "auto never needs itkwidgets"
+    pytest.importorskip("ngff_zarr")
+    monkeypatch.setitem(sys.modules, "itkwidgets", fake := FakeItk())
+    viewer = widgets.view_volume(case, viewer="itk", live=True)
+    assert "internet" in viewer.said and not vars(fake), "it shows where it is made, so below the planes"
+    viewer.live._ipython_display_()
+    (_, given), *later = fake.asked
+    assert given["image"].data.shape == given["label_image"].data.shape == case.array.shape[::-1]
+    assert [given["image"].scale[axis] for axis in "xyz"] == [3, 3, 3] and "ui" not in given
+    image = np.asarray(given["image"].data).transpose(2, 1, 0)[::-1, ::-1]
+    assert np.array_equal(image, case.array), "right to left and front to back, as ITK counts"
+    assert ("set_view_mode", "ZPlane") in later and {name for name, _ in later} >= {"set_z_slice", "set_x_slice"}
 
 
 def test_without_network_itkwidgets_is_not_even_imported(case, monkeypatch):
