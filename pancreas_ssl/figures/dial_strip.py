@@ -45,14 +45,15 @@ def dial_strip(rescanned: Mapping[str, Any], *, title: str = "", name: str = "di
     scenes = {what: scene(one.case, prediction=one.mask) for what, one in rescanned.items()}
     first = next(iter(scenes.values()))
     at = best_index(first.label, first.hu.shape, "axial")
-    wide, high = page_size(first, "axial")
+    box = box_around(first.label, first.spacing, 45.0, "axial")
+    wide, high = page_size(zoomed(first, box), "axial")
     columns = min(len(scenes), 3)
     lines = -(-len(scenes) // columns)
     with drawing():
         figure = new_figure(4.2 * columns, lines * (4.2 * high / wide + 0.75) + 0.6, title)
         axes = np.atleast_1d(figure.subplots(lines, columns)).ravel()
         for axis, (what, drawn) in zip(axes, scenes.items(), strict=False):
-            draw_slice(axis, drawn, "axial", at, WINDOW, bar=what == next(iter(scenes)))
+            draw_slice(axis, zoomed(drawn, box), "axial", at, WINDOW, bar=what == next(iter(scenes)))
             axis.set_title(what, fontsize=10)
             axis.set_xlabel(f"Dice {rescanned[what].dice:.2f}, doubt {rescanned[what].doubt:.2f} bits", fontsize=10)
         for axis in axes[len(scenes) :]:

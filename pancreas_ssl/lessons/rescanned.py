@@ -1,8 +1,7 @@
 """One patient of the phantom, scanned again at any setting of the scanner and segmented at once.
 
 Anatomy, field of view and every random draw stay as they are: two settings that differ in one respect give two scans
-that differ in that respect alone. Only the surroundings of the pancreas are segmented, so what a network would mark
-farther away is not seen.
+that differ in that respect alone.
 """
 
 from collections.abc import Mapping
@@ -25,10 +24,7 @@ from pancreas_ssl.phantom.phases import phase
 from pancreas_ssl.phantom.profiles import find_source
 from pancreas_ssl.phantom.scanner import scan
 
-__all__ = ["AT_HOME", "MARGIN", "PHASES", "PRESETS", "Rescanned", "Rescanner", "Setting"]
-
-MARGIN = 45.0
-"""How far around the pancreas the network looks, mm."""
+__all__ = ["AT_HOME", "PHASES", "PRESETS", "Rescanned", "Rescanner", "Setting"]
 
 AT_HOME = "as at home"
 PHASES = {"unenhanced": "noncontrast", "arterial": "arterial", "portal venous": "portal", "delayed": "late"}
@@ -56,8 +52,8 @@ class Setting:
 class Rescanned:
     """A scan at a setting, and what the network says of it.
 
-    case: the surroundings of the pancreas as the network sees them. mask: the largest part that it marks. dice: of that
-    mask and the label. doubt: mean uncertainty in and around the mask, bits (see `case_uncertainty`).
+    case: the scan as the network sees it. mask: the largest part that it marks. dice: of that mask and the label.
+    doubt: mean uncertainty in and around the mask, bits (see `case_uncertainty`).
     """
 
     setting: Setting
@@ -87,14 +83,9 @@ class Rescanner:
     def __init__(self, model: Any, home: str = "A", patient: int = 24, *, device: str = "auto"):
         self.model, self.home, self.device = model, find_source(home), device
         require(self.home.role != "test", "a source that trains or develops", home, "the test sources stay sealed")
-        first, self._anatomy = make_case(self.home, patient)
+        _, self._anatomy = make_case(self.home, patient)
         self._seed = patient_seeds(self.home.name, patient)[1]
         self.name = f"{self.home.name}_{patient:03d}"
-        whole = self._prepared(first)
-        places = np.argwhere(whole.label[0])
-        out = [int(np.ceil(MARGIN / mm)) for mm in whole.spacing]
-        ends = zip(places.min(axis=0) - out, places.max(axis=0) + 1 + out, whole.label[0].shape, strict=True)
-        self._box = tuple(slice(max(int(low), 0), min(int(high), n)) for low, high, n in ends)
         self.turn = lru_cache(maxsize=64)(self._turn)
 
     def at_home(self) -> Setting:
@@ -127,19 +118,11 @@ class Rescanner:
         """What may be chosen as phase."""
         return [AT_HOME, *PHASES, *(f"as in {source}" for source in PRESETS)]
 
-    def _prepared(self, made: Any) -> Prepared:
-        how = {"spacing": self.model.spacing, "window": self.model.window}
-        return prepare(
-            Volume(made.image, made.affine), Volume(made.label, made.affine), id=self.name, source="phantom", **how
-        )
-
     def _turn(self, setting: Setting) -> Rescanned:
         """The patient at this setting, segmented (remembered by `turn`)."""
-        whole = self._prepared(scan(self._anatomy, self.source(setting), self._seed))
-        box = (slice(None), *self._box)
-        shift = np.eye(4)
-        shift[:3, 3] = [part.start for part in self._box]
-        case = replace(whole, image=whole.image[box], label=whole.label[box], affine=whole.affine @ shift)
+        made = scan(self._anatomy, self.source(setting), self._seed)
+        how = {"spacing": self.model.spacing, "window": self.model.window, "id": self.name, "source": "phantom"}
+        case = prepare(Volume(made.image, made.affine), Volume(made.label, made.affine), **how)
         probability = predict_prepared(self.model, case.image, overlap=0.25, device=self.device)[1]
         mask = largest_component(probability > 0.5) != 0
         doubt = case_uncertainty(np.asarray(entropy(probability[None])), mask)

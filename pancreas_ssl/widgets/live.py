@@ -80,7 +80,7 @@ class Live:
 def control(kind: type, description: str, **options: Any) -> w.Widget:
     """A control in the common width."""
     if kind is w.ToggleButtons:
-        return kind(description=description, style={"description_width": "95px", "button_width": "80px"}, **options)
+        return kind(description=description, style={"description_width": "95px", "button_width": "auto"}, **options)
     layout = w.Layout(width="auto", max_width="400px")
     return kind(description=description, layout=layout, style={"description_width": "95px"}, **options)
 

@@ -7,9 +7,9 @@ import ipywidgets as w
 
 from pancreas_ssl.figures.dial_strip import dial_strip
 from pancreas_ssl.figures.page_drawing import draw_slice
-from pancreas_ssl.figures.planes import best_index, page_size, scene
+from pancreas_ssl.figures.planes import best_index, box_around, page_size, scene, zoomed
 from pancreas_ssl.figures.style import GREY, PREDICTION
-from pancreas_ssl.lessons.rescanned import MARGIN, PRESETS, Rescanner, Setting
+from pancreas_ssl.lessons.rescanned import PRESETS, Rescanner, Setting
 from pancreas_ssl.widgets.live import DOTS_PER_INCH, LONG_SIDE, Live, control, status
 from pancreas_ssl.widgets.viewer import Viewer
 
@@ -109,12 +109,13 @@ class LiveDial(Live):
         self.now = self.rescanner.turn(self.setting)
         self.seconds = time.perf_counter() - begin
         if not self.tried:
-            shape = self.now.mask.shape
+            shape, first = self.now.mask.shape, scene(self.now.case)
+            self._box = box_around(first.label, first.spacing, 45.0, "axial")  # what is drawn; all of the scan counts
             self.slice.max, self.slice.value = shape[2] - 1, best_index(self.now.case.label[0] > 0, shape, "axial")
         self.tried.append(self.now)
 
     def draw(self) -> str:
-        drawn = scene(self.now.case, prediction=self.now.mask)
+        drawn = zoomed(scene(self.now.case, prediction=self.now.mask), self._box)
         wide, high = page_size(drawn, "axial")
         across = LONG_SIDE / DOTS_PER_INCH
         down = across * high / wide
@@ -131,5 +132,5 @@ class LiveDial(Live):
         return status(
             f"Dice <b>{now.dice:.2f}</b> (at home {first.dice:.2f}, {now.dice - first.dice:+.2f})<br>"
             f"doubt <b>{now.doubt:.2f}</b> bits (at home {first.doubt:.2f})<br>"
-            f"{now.mask.sum() * drawn.ml:.0f} mL marked; within {MARGIN:g} mm of the pancreas; {self.seconds:.1f} s"
+            f"{now.mask.sum() * drawn.ml:.0f} mL marked; {self.seconds:.1f} s"
         )

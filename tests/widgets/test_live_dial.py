@@ -35,18 +35,6 @@ def test_a_setting_changes_the_scan_and_nothing_else(rescanner):
     assert 0 <= home.dice <= 1 and 0 <= home.doubt <= 1
 
 
-def test_the_surroundings_stay_where_they_are_in_the_scan(rescanner):
-    from pancreas_ssl.phantom.cohort import make_case
-
-    whole, _ = make_case("A", 24)
-    case = rescanner.turn(Setting()).case
-    places = np.argwhere(whole.label)
-    assert case.label[0].sum() == whole.label.sum(), "the whole pancreas is inside"
-    first = whole.affine[:3, :3] @ places.min(axis=0) + whole.affine[:3, 3]
-    mine = case.affine[:3, :3] @ np.argwhere(case.label[0]).min(axis=0) + case.affine[:3, 3]
-    assert np.allclose(first, mine)
-
-
 def test_presets_are_of_development_sources(rescanner):
     assert rescanner.preset("W").fat == 0.42 and rescanner.preset("V").kernel == "smooth"
     with pytest.raises(InputError, match="sealed"):
