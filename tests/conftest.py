@@ -13,6 +13,20 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """What was captured may hold characters that no other process can be told, such as halves of pairs: spell them."""
+
+    def spelt(text: str) -> str:
+        return text.encode("utf-8", "backslashreplace").decode()
+
+    report = yield
+    report.sections = [(what, spelt(text)) for what, text in report.sections]
+    if spelt(said := str(report.longrepr or "")) != said:
+        report.longrepr = spelt(said)
+    return report
+
+
 @pytest.fixture(autouse=True, scope="session")
 def progress_of_tests(tmp_path_factory) -> None:
     """No test adds to the progress of whoever runs it."""
