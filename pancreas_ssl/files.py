@@ -22,8 +22,8 @@ import psutil
 from pancreas_ssl.errors import InputError, RunError, require
 from pancreas_ssl.manifest import lines_of, record, record_of, sha256_of
 
-__all__ = ["atomic_path", "claim", "free_bytes", "inside", "make_folder", "nearest", "open_to_append", "record_of",
-           "sha256_of", "sweep", "workspace", "write_text"]  # fmt: skip
+__all__ = ["atomic_path", "claim", "copy_whole", "free_bytes", "inside", "make_folder", "nearest", "open_to_append",
+           "record_of", "sha256_of", "sweep", "workspace", "write_text"]  # fmt: skip
 
 PARTIAL = ".pancreas_ssl-partial-"  # folders of what is being written; their names go on with who writes
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -148,6 +148,14 @@ def write_text(path: str | Path, text: str, about: Mapping[str, Any] | None = No
     """Write a text file, UTF-8, that appears whole or not at all; arguments and errors as `atomic_path`."""
     with atomic_path(path, about) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def copy_whole(source: Path, goal: Path, about: Mapping[str, Any] | None = None) -> None:
+    """Copy a file, whole or not at all, unless this tool wrote the same there with the same facts `about` it."""
+    known = record_of(goal) or {}
+    if known.get("sha256") != sha256_of(source) or not known.items() >= (about or {}).items():
+        with atomic_path(goal, about) as temporary:
+            shutil.copyfile(source, temporary)
 
 
 def open_to_append(path: str | Path):

@@ -3,10 +3,10 @@
 from typing import Any
 
 from pancreas_ssl.course.catalogue import exercise
-from pancreas_ssl.course.exercise import Verdict, judge
+from pancreas_ssl.course.exercise import Exercise, Verdict, judge
 from pancreas_ssl.course.kept_progress import keep
 
-__all__ = ["Solution", "check", "solution"]
+__all__ = ["Solution", "check", "solution", "solved"]
 
 
 def check(id: str, answer: Any, **given: Any) -> Verdict:
@@ -48,10 +48,15 @@ def solution(id: str, **given: Any) -> Solution:
 
     Without the givens, the numbers are those of a small example, and the words say so.
     """
-    one = exercise(id)
+    shown = solved(exercise(id), **given)
+    keep(id, "solution")
+    return shown
+
+
+def solved(one: Exercise, **given: Any) -> Solution:
+    """The solution of an exercise as `solution` shows it, without a line in the reader's progress."""
     example = one.example()
     words = one.teaches(**(given or example))
     if example and not given:
         words += " (Numbers, where there are any, belong to a small example.)"
-    keep(id, "solution")
     return Solution(one.solution, words)

@@ -134,8 +134,8 @@ def _name(axis, pages: Mapping[str, Bool[np.ndarray, "rows columns"]], size: tup
 
 def _inside(page: Bool[np.ndarray, "rows columns"], size: tuple[float, float]) -> tuple[float, float] | None:
     """The place deepest inside a structure's largest part, in mm on the page; None where too little is seen."""
-    depth = ndimage.distance_transform_edt(np.pad(page, 1))[1:-1, 1:-1]
     if page.sum() < 12:
         return None
+    depth = ndimage.distance_transform_edt(np.pad(page, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(int(depth.argmax()), page.shape)
     return (column + 0.5) * size[0] / page.shape[1], (row + 0.5) * size[1] / page.shape[0]

@@ -19,6 +19,7 @@ from pancreas_ssl.figures.style import (
     YELLOW,
     SeriesStyle,
     drawing,
+    grid,
     legend_below,
     legend_handles,
     new_figure,
@@ -51,13 +52,10 @@ def dial_strip(rescanned: Mapping[str, Any], *, title: str = "", name: str = "di
     lines = -(-len(scenes) // columns)
     with drawing():
         figure = new_figure(4.2 * columns, lines * (4.2 * high / wide + 0.75) + 0.6, title)
-        axes = np.atleast_1d(figure.subplots(lines, columns)).ravel()
-        for axis, (what, drawn) in zip(axes, scenes.items(), strict=False):
+        for axis, (what, drawn) in zip(grid(figure, len(scenes), columns), scenes.items(), strict=True):
             draw_slice(axis, zoomed(drawn, box), "axial", at, WINDOW, bar=what == next(iter(scenes)))
             axis.set_title(what, fontsize=10)
             axis.set_xlabel(f"Dice {rescanned[what].dice:.2f}, doubt {rescanned[what].doubt:.2f} bits", fontsize=10)
-        for axis in axes[len(scenes) :]:
-            axis.set_visible(False)
         legend_below(figure, legend_handles(MASKS, "line"))
     rows = [
         {"setting": what, "Dice": one.dice, "doubt, bits": one.doubt}

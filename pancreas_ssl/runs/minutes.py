@@ -17,7 +17,7 @@ from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import claim, write_text
 from pancreas_ssl.runs.notebook_profiles import CLASS, find_notebooks
 
-__all__ = ["expected_seconds", "keep_tour", "known_tours", "reference_seconds", "sentence"]
+__all__ = ["expected_seconds", "keep_tour", "known_tours", "reference_seconds", "sentence", "tour_of"]
 
 FILE = Path(__file__).resolve().parents[1] / "assets" / "minutes.json"
 KINDS = {"bf16": "with bfloat16 units", "fp32": "without them"}
@@ -28,6 +28,12 @@ TIME = re.compile(r"the cells run in about [^*]*\*")
 def known_tours() -> dict[str, dict]:
     """Precision -> `processor`, `reference_seconds` and `notebooks` (name -> seconds), of the tours kept."""
     return json.loads(FILE.read_text(encoding="utf-8"))["tours"] if FILE.is_file() else {}
+
+
+def tour_of(precision: str) -> dict:
+    """The tour kept for this kind of processor, else another one; at least one must be kept."""
+    tours = known_tours()
+    return tours.get(precision) or next(iter(tours.values()))
 
 
 def reference_seconds() -> tuple[str, float]:
@@ -61,11 +67,10 @@ def expected_seconds() -> dict[str, float]:
         >>> expected_seconds()["02_baseline"]    # doctest: +SKIP
         131.0
     """
-    tours = known_tours()
-    if not tours:
+    if not known_tours():
         return {}
     precision, here = reference_seconds()
-    tour = tours.get(precision) or next(iter(tours.values()))
+    tour = tour_of(precision)
     return {name: spent * here / tour["reference_seconds"] for name, spent in tour["notebooks"].items()}
 
 

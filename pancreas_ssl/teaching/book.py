@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pancreas_ssl.errors import InputError, RunError
-from pancreas_ssl.files import atomic_path, claim, inside, make_folder, workspace
-from pancreas_ssl.manifest import MANIFEST, lines_of, record_of, sha256_of
+from pancreas_ssl.files import claim, copy_whole, inside, make_folder, workspace
+from pancreas_ssl.manifest import MANIFEST, lines_of, record_of
 from pancreas_ssl.runs.notebook_profiles import find_notebooks
 
 __all__ = ["Book", "book", "newest_tour"]
@@ -139,11 +138,7 @@ def _land(html: Path, out: Path, overwrite: bool) -> int:
     wanted = [path for path in found if path.name not in (".buildinfo", "objects.inv")]
     claim([inside(out, out / path) for path in wanted], overwrite=overwrite)
     for path in wanted:
-        goal, place = out / path, {"place_in_book": path.as_posix()}
-        known = record_of(goal) or {}
-        if known.get("sha256") != sha256_of(html / path) or not known.items() >= place.items():
-            with atomic_path(goal, place) as temporary:
-                shutil.copyfile(html / path, temporary)
+        copy_whole(html / path, out / path, {"place_in_book": path.as_posix()})
     for manifest in out.rglob(MANIFEST):
         for name in lines_of(manifest.parent):
             old = manifest.parent / name

@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 
 from pancreas_ssl.course.catalogue import exercise
+from pancreas_ssl.course.checking import solved
 from pancreas_ssl.course.exercise import Exercise
 from pancreas_ssl.errors import without_paths
 from pancreas_ssl.progress import duration
@@ -80,13 +81,9 @@ def chapter(path: Path, entry: dict[str, Any] | None, started: str = "", *, sour
 
 def folded_solution(one: Exercise) -> str:
     """An exercise's solution and what it teaches, as Markdown that unfolds."""
-    given = one.example()
-    words = one.teaches(**given)
-    if given:
-        words += " (Numbers, where there are any, belong to a small example.)"
     return (
         f'<details class="solution"><summary>Solution of exercise {html.escape(one.id)}</summary>\n\n'
-        f"```python\n{one.solution.strip()}\n```\n\n{words}\n\n</details>"
+        f"{solved(one)._repr_markdown_()}\n\n</details>"
     )
 
 

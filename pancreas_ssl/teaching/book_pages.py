@@ -27,10 +27,10 @@ def pages_of_texts(glossary: Path) -> dict[str, str]:
     files |= {f"study/{name.lower()}": ASSETS / "study" / f"{name}.md" for name in ("PROTOCOL", "NOTES")}
     files |= {f"teaching/{path.stem}": path for path in sorted((ASSETS / "teaching").glob("*.md"))}
     pages = {name: relinked(path.read_text(encoding="utf-8"), path, name) for name, path in files.items()}
-    for name in list_cards():
-        card = load_card(name)
+    cards = {name: load_card(name) for name in list_cards()}
+    for name, card in cards.items():
         pages[f"data/{name}"] = relinked(card_page(card), card.path, f"data/{name}")
-    pages["data/index"] = _list("Data sets", _DATA, {name: load_card(name).summary for name in list_cards()})
+    pages["data/index"] = _list("Data sets", _DATA, {name: card.summary for name, card in cards.items()})
     networks = {name: _facts_of_network(pages[f"models/{name}"]) for name in _model_cards()}
     pages["models/index"] = _list("Networks", _NETWORKS, networks)
     return pages

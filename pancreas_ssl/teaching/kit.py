@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from pancreas_ssl import __version__
 from pancreas_ssl.errors import RunError, require
-from pancreas_ssl.files import atomic_path, claim, make_folder, record_of, sha256_of, workspace, write_text
+from pancreas_ssl.files import claim, copy_whole, make_folder, record_of, sha256_of, workspace, write_text
 from pancreas_ssl.manifest import MANIFEST
 from pancreas_ssl.runs.formatting import megabytes
 
@@ -74,7 +73,7 @@ def kit(out: str | Path, python: str = HERE, system: str = "", parts: Iterable[s
         )
     claim([out / FACTS])
     write_text(out / FACTS, json.dumps(facts, indent=1) + "\n")
-    _copy(Path(__file__).with_name("install.py"), out / "install.py")
+    copy_whole(Path(__file__).with_name("install.py"), out / "install.py")
     for name, text in STARTERS.items():
         write_text(out / name, text)
     os.chmod(out / "install.sh", 0o755)
@@ -110,7 +109,7 @@ def _wheels(out: Path, facts: dict) -> None:
             said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no message"]
             raise RunError(f"pip could not bring all wheels ({said[-1]}); check the network and run it again")
         for wheel in sorted(holder.iterdir()):
-            _copy(wheel, goal / wheel.name)
+            copy_whole(wheel, goal / wheel.name)
 
 
 def _requirements(extra: str) -> list[str]:
@@ -170,13 +169,13 @@ def _pages(out: Path, facts: dict) -> None:
     from pancreas_ssl.teaching.slides import slides
 
     for guide in sorted((HOME / "pancreas_ssl" / "assets" / "teaching").glob("*.md")):
-        _copy(guide, out / "pages" / guide.name)
+        copy_whole(guide, out / "pages" / guide.name)
     for name in FORMATS:
         write_text(out / "pages" / f"schedule_{name}.md", page(name))
     reports = sorted(Path("runs").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
     tours = [path.parent for path in reports if len(list(path.parent.glob("*.ipynb"))) > 1]
     if tours:
-        _copy(tours[-1] / "report.html", out / "pages" / "tour" / "report.html")
+        copy_whole(tours[-1] / "report.html", out / "pages" / "tour" / "report.html")
         _tree(tours[-1] / "figures", out / "pages" / "tour" / "figures")
         slides(tours[-1], out / "pages" / "slides")
     book = Path("runs/book")
@@ -187,19 +186,11 @@ def _pages(out: Path, facts: dict) -> None:
 def _tree(source: Path, goal: Path) -> None:
     """Copy a file, or a folder with all that belongs to it."""
     if source.is_file():
-        return _copy(source, goal)
+        return copy_whole(source, goal)
     for path in sorted(source.rglob("*")):
         own = not {"__pycache__", ".ipynb_checkpoints"} & set(path.parts) and path.name != MANIFEST
         if own and path.is_file() and not path.is_symlink():
-            _copy(path, goal / path.relative_to(source))
-
-
-def _copy(source: Path, goal: Path) -> None:
-    """Copy a file unless the same is there."""
-    known = record_of(goal)
-    if known is None or known.get("sha256") != sha256_of(source):
-        with atomic_path(goal) as temporary:
-            shutil.copyfile(source, temporary)
+            copy_whole(path, goal / path.relative_to(source))
 
 
 def told(sizes: dict[str, int], out: str | Path) -> str:

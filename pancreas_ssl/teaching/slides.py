@@ -5,11 +5,10 @@ speaker's notes (key S). The notebooks stay as they are: types are set on a copy
 """
 
 import re
-import shutil
 from pathlib import Path
 
 from pancreas_ssl.errors import InputError, require, without_paths
-from pancreas_ssl.files import atomic_path, claim, write_text
+from pancreas_ssl.files import claim, copy_whole, write_text
 
 __all__ = ["CODE", "dealt", "slides"]
 
@@ -19,7 +18,7 @@ LONG = 420  # characters of a text that a room can read
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w`])\$(?!\s)([^$\n`]+?)(?<!\s)\$(?![\w$])", re.S)
 LIST = re.compile(r"[-*] |\d+\. |\||\$\$")  # a list, a table or a formula stays with the words that announce it
 SKIPPED = {"injected-parameters", "parameters", "exercise"}
-TEMPLATE = (Path(__file__).resolve().parents[1] / "assets" / "teaching" / "slides.html.j2").read_text(encoding="utf-8")
+TEMPLATE = REVEAL.with_name("slides.html.j2")
 
 
 def slides(run: str | Path, out: str | Path, code: str = "hidden", *, overwrite: bool = False) -> list[Path]:
@@ -52,8 +51,7 @@ def slides(run: str | Path, out: str | Path, code: str = "hidden", *, overwrite:
         require(ran, "an executed notebook", f"{path} without outputs", f"pancreas-ssl run {path.stem} first")
         write_text(page, _page(dealt(notebook, code), path.stem, code))
     for name in copied:
-        with atomic_path(out / "reveal" / name) as temporary:
-            shutil.copyfile(REVEAL / name, temporary)
+        copy_whole(REVEAL / name, out / "reveal" / name)
     return made
 
 
@@ -142,6 +140,6 @@ def _page(notebook, name: str, code: str) -> str:
     config = Config(
         {"SlidesExporter": {"reveal_url_prefix": "reveal", "reveal_theme": "white"}, "TemplateExporter": hide}
     )
-    exporter = SlidesExporter(config=config, raw_template=TEMPLATE)
+    exporter = SlidesExporter(config=config, raw_template=TEMPLATE.read_text(encoding="utf-8"))
     resources = {"metadata": {"name": name}, "folded": code == "folded"}
     return exporter.from_notebook_node(notebook, resources=resources)[0]

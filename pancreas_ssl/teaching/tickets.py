@@ -14,7 +14,7 @@ from pathlib import Path
 from pancreas_ssl import __version__
 from pancreas_ssl.doctor import Check
 from pancreas_ssl.errors import InputError, require
-from pancreas_ssl.runs.minutes import known_tours, reference_seconds
+from pancreas_ssl.runs.minutes import reference_seconds, tour_of
 
 __all__ = ["read_room", "room_page", "slowest", "ticket"]
 
@@ -35,8 +35,7 @@ def ticket(checks: Sequence[Check] = ()) -> str:
     from pancreas_ssl.runs.notebook_profiles import find_notebooks
 
     precision, seconds = reference_seconds()
-    tours = known_tours()
-    tour = tours.get(precision) or next(iter(tours.values()))
+    tour = tour_of(precision)
     try:
         import torch
 
@@ -120,9 +119,7 @@ def room_page(tickets: Sequence[dict]) -> str:
 
 
 def _slower(one: dict) -> float:
-    tours = known_tours()
-    tour = tours.get(one["precision"]) or next(iter(tours.values()))
-    return one["pass"] / tour["reference_seconds"]
+    return one["pass"] / tour_of(one["precision"])["reference_seconds"]
 
 
 def _made() -> float:
