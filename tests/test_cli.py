@@ -122,7 +122,7 @@ def test_run_sets_parameters_and_says_where_the_report_is(notebook, tmp_path, ca
 def test_run_exits_with_1_when_a_cell_fails(notebook, tmp_path, capsys):
     assert main(["run", str(notebook), "-p", "STEPS", "100", "--out", str(tmp_path / "out")]) == 1
     output = capsys.readouterr().out
-    assert "stopped in cell 3 of 3" in output and "AssertionError (--show-identifiers" in output
+    assert "stopped in cell 2 of 2" in output and "AssertionError (--show-identifiers" in output
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ def run(
     path = resolve_notebook(notebook)
     if only_list:
         for known in notebook_parameters(path)[0].values():
-            print(f"{known.name} = {known.default!r}" + (f"  # {known.help}" if known.help else ""))
+            words = " ".join(part for part in (known.help, known.allowed) if part)
+            print(f"{known.name} = {known.default!r}" + (f"  # {words}" if words else ""))
         return
     _, values = notebook_parameters(path, profile, _pairs(parameter or []))
     folder, title = new_run_folder(path.stem, out), f"Run report: {path.stem}"

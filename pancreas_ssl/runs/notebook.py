@@ -21,7 +21,7 @@ from pancreas_ssl.runs.notebook_profiles import CLASS, profile_parameters
 from pancreas_ssl.runs.parameters import Parameter, check_parameters, declared_parameters
 from pancreas_ssl.runs.peak_memory import PeakMemory
 
-__all__ = ["CellStarted", "NotebookRun", "notebook_parameters", "read_notebook", "run_notebook"]
+__all__ = ["CellStarted", "NotebookRun", "code_cells", "notebook_parameters", "read_notebook", "run_notebook"]
 
 BYTES = 64_000_000  # of a notebook, outputs included
 CellStarted = Callable[[int, int, str], None]
@@ -228,27 +228,36 @@ def _keep(temporary: Path, executed: Path) -> bool:
     return True
 
 
+def code_cells(cells: list) -> dict[int, int]:
+    """The number that a cell has everywhere, from 1, by its index: its place among the code cells that are not blank."""
+    code = [i for i, cell in enumerate(cells) if cell.cell_type == "code" and cell.source.strip()]
+    return {index: number for number, index in enumerate(code, 1)}
+
+
 class _CellCounter:
     """Which cell is running, counted as in the notebook that the reader opens (the injected cell not counted)."""
 
     def __init__(self, notebook, progress: CellStarted | None):
         self.progress, self.index, self.injected = progress, None, 0
         self.cells = list(notebook.cells)
-        self.code = [i for i, c in enumerate(self.cells) if c.cell_type == "code" and c.source.strip()]
+        self.code = code_cells(self.cells)
 
     def cell(self, cell, cell_index: int) -> None:
         if "injected-parameters" in cell.metadata.get("tags", []):
             self.injected = 1
             return
-        self.index = index = cell_index - self.injected
-        if self.progress is not None and index in self.code:
-            self.progress(self.code.index(index) + 1, len(self.code), heading_above(self.cells, index))
+        index = cell_index - self.injected
+        if index in self.code:
+            self.index = index
+            if self.progress is not None:
+                self.progress(self.code[index], len(self.code), heading_above(self.cells, index))
 
     def place(self) -> str:
-        """`in cell 7 of 9 ("history = fit(...)")`, or `before its first cell`."""
+        """`in cell 7 of 9 ("history = fit(...)")`, code cells alone, or `before its first cell`."""
         if self.index is None:
             return "before its first cell"
-        return f'in cell {self.index + 1} of {len(self.cells)} ("{first_line(self.cells[self.index].source)}")'
+        number, line = self.code[self.index], first_line(self.cells[self.index].source)
+        return f'in cell {number} of {len(self.code)} ("{line}")'
 
 
 def heading_above(cells: list, index: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 
 from pancreas_ssl.files import atomic_path
-from pancreas_ssl.runs.notebook import first_line, heading_above
+from pancreas_ssl.runs.notebook import code_cells, first_line, heading_above
 from pancreas_ssl.runs.results import recorded
 
 __all__ = ["alt_text", "notebook_facts", "relative"]
@@ -19,7 +19,7 @@ _PAPERMILL_OWN = {"injected-parameters", "papermill-error-cell-tag"}
 def notebook_facts(executed: Path, figures: Path, folder: Path) -> dict[str, Any]:
     """Facts of an executed notebook as plain values: `title`, `cells`, `results`, `figures`.
 
-    Cells are counted from 1 as in the notebook that was run, without those that papermill inserts. Each PNG output
+    Cells are numbered as progress and messages number them (`code_cells`). Each PNG output
     becomes a file: the one that the notebook's figure helper saved in `figures` under its name, with NAME.csv as
     its table, or a new one.
 
@@ -47,15 +47,14 @@ def _title(notebook) -> str:
 def _cells(notebook) -> list[dict[str, Any]]:
     """Code cells with their seconds; a cell never reached has none and the status 'not run'."""
     cells = []
-    for index, cell in enumerate(notebook.cells):
-        if cell.cell_type != "code" or not cell.source.strip():
-            continue
+    for index, number in code_cells(notebook.cells).items():
+        cell = notebook.cells[index]
         papermill = cell.metadata.get("papermill", {})
         errors = [o for o in cell.get("outputs", []) if o.output_type == "error"]
         ran = papermill.get("start_time") is not None
         cells.append(
             {
-                "number": index + 1,
+                "number": number,
                 "heading": heading_above(notebook.cells, index),
                 "first_line": first_line(cell.source),
                 "seconds": round(papermill.get("duration") or 0.0, 3) if ran else None,
@@ -69,16 +68,16 @@ def _figures(notebook, figures: Path, folder: Path) -> list[dict[str, Any]]:
     """PNG outputs in order: file, alternative text (None when there is none), table (None when there is none)."""
     saved = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(figures.glob("*.png"))}
     found: dict[Path, dict[str, Any]] = {}
-    for index, cell in enumerate(notebook.cells):
-        pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+    for index, number in code_cells(notebook.cells).items():
+        pictures = [o for o in notebook.cells[index].get("outputs", []) if "image/png" in o.get("data", {})]
         for count, output in enumerate(pictures, 1):
             png = base64.b64decode(output.data["image/png"])
             path = saved.get(hashlib.sha256(png).hexdigest())
             if path is None:
-                path = figures / f"cell-{index + 1:02d}-{count}.png"
+                path = figures / f"cell-{number:02d}-{count}.png"
                 with atomic_path(path) as temporary:
                     temporary.write_bytes(png)
-            shown = {"width": _width(output), "cell": index + 1, "heading": heading_above(notebook.cells, index)}
+            shown = {"width": _width(output), "cell": number, "heading": heading_above(notebook.cells, index)}
             found[path] = _figure(path, folder, alt_text(output), **shown)
     for path in sorted(set(saved.values()) - set(found)):  # saved, but shown by a widget only
         found[path] = _figure(path, folder)

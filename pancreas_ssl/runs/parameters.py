@@ -3,9 +3,18 @@
 The cell holds comments and plain lines `NAME = literal  # help`. The literal gives the type. Nothing is executed:
 the cell is parsed with `ast`, so a name that the notebook does not declare, or a value of another type, is refused
 before a kernel starts (papermill itself would only warn).
+
+A help may end with what is allowed, in square brackets: a range with both ends, of which one may be left out, or the
+words to choose from. Of a list each element is checked.
+
+    STEPS = 360  # optimiser steps of your own training [1..100000]
+    STRENGTH = 0.8  # of the corruptions shown [0..1]
+    PATIENTS = 3  # patients of each source, at most [1..]
+    VIEWER = "auto"  # how to show the volume [auto|static|niivue|itk]
 """
 
 import ast
+import contextlib
 import io
 import math
 import re
@@ -25,13 +34,48 @@ DEPTH = 20  # at most so many lists in one another
 _UNREADABLE = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError)  # of Python's parser
 
 
+_ALLOWED = re.compile(r"(.*?)\s*\[([^\[\]]*(?:\.\.|\|)[^\[\]]*)\]")  # a help that ends with what is allowed
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """One declared parameter: its name, default (whose type is the parameter's type) and one line of help."""
+    """One declared parameter.
+
+    Attributes:
+        name: as the notebook spells it.
+        default: its type is the parameter's type.
+        help: one line, without what is allowed.
+        low, high: ends of a number's range, which belong to it; None where it is open.
+        choices: the texts to choose from; none where any will do.
+    """
 
     name: str
     default: Any
     help: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed as the notebook writes it: `[1..100]`, `[auto|yes|no]`, or "" where any value will do.
+
+        Example:
+            >>> Parameter("STEPS", 360, low=1).allowed
+            '[1..]'
+        """
+        if self.choices:
+            return f"[{'|'.join(self.choices)}]"
+        ends = ["" if end is None else f"{end:.12g}" for end in (self.low, self.high)]
+        return f"[{'..'.join(ends)}]" if any(ends) else ""
+
+    def outside(self, value: Any) -> list[Any]:
+        """The value, or those elements of it, that are not allowed."""
+        parts = value if isinstance(value, list | tuple) else [value]
+        low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
+        if self.choices:
+            return [part for part in parts if part not in self.choices]
+        return [part for part in parts if isinstance(part, int | float) and not low <= part <= high]
 
     @property
     def kind(self) -> str:
@@ -67,7 +111,12 @@ def parse_parameters(source: str, title: str = "the notebook") -> list[Parameter
 
     Example:
         >>> parse_parameters("STEPS = 300  # optimiser steps")
-        [Parameter(name='STEPS', default=300, help='optimiser steps')]
+        [Parameter(name='STEPS', default=300, help='optimiser steps', low=None, high=None, choices=())]
+        >>> parse_parameters("STEPS = 300  # optimiser steps [1..5000]")[0].high
+        5000
+
+    Raises:
+        InputError: a line that is not `NAME = literal`, a name twice, a range that is none, a default outside its own.
     """
     cell = f"the parameters cell of {title}"
     shown = f"{len(source)}, and some that are no characters" if len(source) <= LETTERS else str(len(source))
@@ -95,8 +144,42 @@ def parse_parameters(source: str, title: str = "the notebook") -> list[Parameter
         require(_plain(default), f"{kinds} as default of {name}", f"another value ({at})", "correct it")
         if name in found:
             raise InputError(f"{cell} sets {name} twice (line {node.lineno}); keep one line")
-        found[name] = Parameter(name, default, comments.get(node.end_lineno, ""))
+        found[name] = _with_allowed(name, default, comments.get(node.end_lineno, ""), at)
     return list(found.values())
+
+
+def _with_allowed(name: str, default: Any, comment: str, at: str) -> Parameter:
+    """The parameter, with what its comment allows."""
+    match = _ALLOWED.fullmatch(comment)
+    if not match:
+        return Parameter(name, default, comment)
+    text, values = match[2].strip(), default if isinstance(default, list | tuple) else [default]
+    if "|" in text:
+        words = tuple(word.strip().strip("'\"") for word in text.split("|"))
+        fine = all(words) and len(set(words)) == len(words) and all(isinstance(value, str) for value in values)
+        require(fine, f"different words as choices of {name}, which is text", f"[{text[:60]}] ({at})", "correct it")
+        parameter = Parameter(name, default, match[1], choices=words)
+    else:
+        low, high, *more = (_number(end) for end in text.split(".."))
+        fine = not more and not {low, high} & {math.nan} and {low, high} != {None}
+        fine = fine and (low is None or high is None or low <= high)
+        fine = fine and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        remedy = "write [LOW..HIGH], [LOW..] or [..HIGH]"
+        require(fine, f"a range of numbers for {name}, which is one", f"[{text[:60]}] ({at})", remedy)
+        parameter = Parameter(name, default, match[1], low, high)
+    wrong = parameter.outside(default)
+    require(
+        not wrong, f"the default of {name} inside {parameter.allowed}", f"{wrong[:1]} ({at})", "correct one of them"
+    )
+    return parameter
+
+
+def _number(text: str) -> float | None:
+    """An end of a range: None where it is open, NaN where the text is no finite number."""
+    for kind in (int, float) if text.strip() else ():
+        with contextlib.suppress(ValueError):
+            return value if math.isfinite(value := kind(text)) else math.nan
+    return math.nan if text.strip() else None
 
 
 def _plain(value: Any, depth: int = 0) -> bool:
@@ -114,10 +197,10 @@ def _plain(value: Any, depth: int = 0) -> bool:
 def check_parameters(
     given: Mapping[str, Any], declared: Mapping[str, Parameter], title: str = "the notebook"
 ) -> dict[str, Any]:
-    """Values for papermill: every name declared, every value of its type. Text is read as the type asks.
+    """Values for papermill: every name declared, every value of its type and allowed. Text is read as the type asks.
 
     Raises:
-        InputError: an unknown name (the closest and all known ones are listed) or a value of another type.
+        InputError: an unknown name (the closest and all known ones are listed), a value of another type or outside.
     """
     values = {}
     for name, value in given.items():
@@ -163,6 +246,12 @@ def read_value(value: Any, parameter: Parameter, title: str = "the notebook") ->
         raise InputError(
             f"expected {parameter.kind} for {parameter.name} of {title} (its default is "
             f"{repr(parameter.default)[:80]}), got {shown!r}; pass a value like the default"
+        )
+    wrong = parameter.outside(result)
+    if wrong:
+        raise InputError(
+            f"expected {parameter.name} of {title} inside {parameter.allowed}, got {str(wrong[0])[:60]}; "
+            f"{'choose one of them' if parameter.choices else 'choose a value inside'}"
         )
     return result
 

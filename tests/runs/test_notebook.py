@@ -84,10 +84,10 @@ def test_a_failing_cell_is_counted_as_the_reader_counts(make, tmp_path):
     run = run_notebook(path, {"A": 2}, tmp_path / "out")
     assert run.status == "failed"
     assert run.message.startswith(
-        "breaks.ipynb stopped in cell 4 of 5 (\"raise KeyError('no such\\nkey')\") with KeyError (--show-identifiers "
+        "breaks.ipynb stopped in cell 3 of 4 (\"raise KeyError('no such\\nkey')\") with KeyError (--show-identifiers "
     )
     assert "\n" not in run.message and str(run.executed) in run.message
-    with pytest.raises(RunError, match="stopped in cell 4"):
+    with pytest.raises(RunError, match="stopped in cell 3"):
         run.check()
     executed = nbformat.read(run.executed, as_version=4)
     assert executed.metadata.papermill.exception is True
@@ -97,7 +97,7 @@ def test_a_failing_cell_is_counted_as_the_reader_counts(make, tmp_path):
 def test_a_kernel_that_dies_is_told(make, tmp_path):
     path = make(tmp_path / "dies.ipynb", "#md # Dies", "import os\nos._exit(1)")
     run = run_notebook(path, out=tmp_path / "out")
-    assert run.status == "failed" and "cell 2 of 2" in run.message and "its kernel died" in run.message
+    assert run.status == "failed" and "cell 1 of 1" in run.message and "its kernel died" in run.message
 
 
 INTERRUPTED = """
@@ -121,7 +121,7 @@ def test_ctrl_c_keeps_what_was_done_and_leaves_no_kernel(make, tmp_path):
     time.sleep(0.3)
     os.kill(process.pid, signal.SIGINT)
     output, errors = process.communicate(timeout=30)
-    assert "interrupted long.ipynb was interrupted in cell 3 of 3" in output, errors
+    assert "interrupted long.ipynb was interrupted in cell 2 of 2" in output, errors
     text = json.loads((tmp_path / "out" / "long.ipynb").read_text())
     assert text["cells"][1]["outputs"][0]["text"] == ["done before\n"]
     assert not left_over(tmp_path / "out")

@@ -44,7 +44,7 @@ def test_a_notebook_of_the_report(report, course):
     assert len(fine["data_digest"]) == 16 and fine["peak_memory_bytes"] > 20e6
     slow = [c for c in fine["cells"] if c["heading"] == "A slow cell"]
     assert len(slow) == 1 and 0.6 <= slow[0]["seconds"] < 3 and slow[0]["first_line"] == "import time"
-    assert [c["number"] for c in fine["cells"]] == [2, 3, 5, 7, 8, 9]
+    assert [c["number"] for c in fine["cells"]] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_kernel_is_this_interpreters_own_and_draws_into_the_notebook(report, course):
@@ -61,15 +61,16 @@ def test_figures_come_with_words_and_numbers(report, toured):
     folder = toured[0].folder
     assert figure["file"] == "figures/00_fine/rising-line.png" and (folder / figure["file"]).is_file()
     assert figure["table"] == "figures/00_fine/rising-line.csv" and (folder / figure["table"]).is_file()
-    assert figure["alt"].startswith("A line that rises") and figure["cell"] == 7
+    assert figure["alt"].startswith("A line that rises") and figure["cell"] == 4
     (bare,) = report["notebooks"][2]["figures"]
+    assert bare["file"] == "figures/02_plain/cell-01-1.png" and bare["cell"] == 1
     assert bare["alt"] is None and bare["table"] is None
     assert (folder / bare["file"]).read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_failure_is_told_with_its_cell(report):
     failing = report["notebooks"][1]
-    assert 'cell 5 of 6 ("raise ValueError' in failing["message"] and "the two grids differ" not in failing["message"]
+    assert 'cell 3 of 4 ("raise ValueError' in failing["message"] and "the two grids differ" not in failing["message"]
     assert failing["results"] == {"before": 1}
     assert [c["status"] for c in failing["cells"]] == ["ok", "ok", "failed", "not run"]
     assert failing["cells"][-1]["seconds"] is None
