@@ -14,7 +14,10 @@ CELLS = (
     "from pancreas_ssl.lessons.rescanned import Rescanner, Setting\nfrom pancreas_ssl.widgets import compare_models\n"
     "compare_models({'one': one, 'other': other}, Rescanner(one).turn(Setting()).case, title='Two')",
 )
-FOCUS = "() => document.activeElement.closest('.widget-box') ? document.activeElement.tagName + ' ' + document.activeElement.className : ''"
+FOCUS = """() => {
+    const at = document.activeElement;
+    return at.closest('.widget-box') ? `${at.tagName} ${at.className}` : ''
+}"""
 
 
 @pytest.fixture
