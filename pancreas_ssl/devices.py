@@ -9,7 +9,6 @@ reproducible.
 
 import contextlib
 import json
-import os
 import platform
 import sys
 import time
@@ -20,6 +19,7 @@ from functools import lru_cache
 import torch
 
 from pancreas_ssl.data.access import cache_dir
+from pancreas_ssl.engines.engine import cores
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import atomic_path
 from pancreas_ssl.method.network import SegmentationNetwork
@@ -233,11 +233,6 @@ def seconds_of_pass(network, x: torch.Tensor, bf16: bool) -> float:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def cores() -> int:
-    """How many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor_name() -> str:

@@ -77,7 +77,8 @@ def test_import_is_quick_and_loads_neither_torch_nor_monai():
 def test_lower_rooms_do_not_know_higher_ones():
     """Arrows point down: each room imports only from the rooms listed before it (and itself)."""
     order = [
-        ("errors", "files", "manifest", "versions", "progress", "signals"), ("phantom",), ("data",), ("augmentation",),
+        ("errors", "files", "manifest", "versions", "progress", "signals"), ("engines",), ("phantom",), ("data",),
+        ("augmentation",),
         ("method",), ("devices",), ("evaluation",), ("inference",), ("lessons", "training"), ("figures",), ("study",),
         ("widgets",), ("doctor", "runs"), ("course",), ("teaching",), ("cli",),
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from functools import partial
 import typer
 
 from pancreas_ssl.cli import clinical, course, data, model, study, teaching  # noqa: F401 (clinical adds to `data`)
+from pancreas_ssl.engines import Planned
 from pancreas_ssl.errors import IDENTIFIERS, DataWarning, InputError, RunError, show_identifiers, without_paths
 from pancreas_ssl.files import told
 from pancreas_ssl.signals import handling, interrupt
@@ -74,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if finished.code == INTERRUPTED:
             return _report("interrupted; nothing half-written is left, run it again to go on", INTERRUPTED, debug)
         return finished.code if isinstance(finished.code, int) else int(finished.code is not None)
+    except Planned as plan:
+        print(plan)
     except InputError as error:
         return _report(str(error), 2, debug)
     except RunError as error:

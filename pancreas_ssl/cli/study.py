@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pancreas_ssl.cli.data import AllowLeak, Overwrite, Roots
+from pancreas_ssl.cli.engine import DryRun, Executor, Scheduler, Slurm, Workers, engine_of
 
 __all__ = ["app"]
 
@@ -26,7 +27,11 @@ def study(
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Trainings at a time; by default one per core.")] = None,
+    executor: Executor = "process",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
+    dry_run: DryRun = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     allow_leak: AllowLeak = False,
     overwrite: Overwrite = False,
@@ -38,7 +43,8 @@ def study(
     from pancreas_ssl.study import run_study
 
     how = {"fields": recipe_fields(fields or []), "root": parse_roots(root or ()), "reveal": reveal}
-    how |= {"workers": workers, "device": device, "overwrite": overwrite, "allow_leak": allow_leak}
+    how |= {"device": device, "overwrite": overwrite, "allow_leak": allow_leak}
+    how["engine"] = engine_of(executor, workers, scheduler, slurm, dry_run)
     files = run_study(config, out, commit=commit(), **how)
     print(f"Report: {files['report']}")
 

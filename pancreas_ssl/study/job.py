@@ -14,8 +14,9 @@ from typing import Any
 from pancreas_ssl.data.access import Case
 from pancreas_ssl.data.preprocessing import prepare_case, prepare_cases
 from pancreas_ssl.data.roles import full_name
+from pancreas_ssl.engines import Stopped, alone, stopping
 from pancreas_ssl.errors import RunError
-from pancreas_ssl.files import claim, make_folder, open_to_append, record_of, write_text
+from pancreas_ssl.files import claim, open_to_append, record_of, write_text
 from pancreas_ssl.inference import load_weights, predict_prepared, save_weights
 from pancreas_ssl.inference.leaks import has_trained
 from pancreas_ssl.inference.prototype_vote import with_prototypes
@@ -28,13 +29,9 @@ from pancreas_ssl.study.rows import append_row, repair_rows
 from pancreas_ssl.study.tables import write_table
 from pancreas_ssl.training.fit import fit
 
-__all__ = ["FILES", "Stopped", "is_done", "run_job"]
+__all__ = ["FILES", "is_done", "run_job"]
 
 FILES = ("training.json", "history.csv", "weights.safetensors", "rows.jsonl", "log.txt", "done.json")
-
-
-class Stopped(Exception):
-    """The study was asked to stop; the job has saved its state."""
 
 
 def is_done(folder: Path) -> bool:
@@ -47,10 +44,10 @@ def run_job(
     out: Path,
     device: str = "auto",
     *,
-    stopping: Callable[[], bool] = lambda: False,
+    stopping: Callable[[], bool] = stopping,
     checkpoint_seconds: float = 30.0,
 ) -> dict[str, Any]:
-    """Do what is left of a job; return the content of `done.json`.
+    """Do what is left of a job; return the content of `done.json`. One process at a time works in its folder.
 
     Args:
         job: what to do.
@@ -62,7 +59,11 @@ def run_job(
         Stopped: `stopping` said yes.
         InputError, RunError: as `fit` and `predict_prepared`.
     """
-    folder = make_folder(out / job.folder)
+    with alone(out / job.folder, wait=True):
+        return _run(job, out / job.folder, device, stopping, checkpoint_seconds)
+
+
+def _run(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: float) -> dict[str, Any]:
     if is_done(folder):
         return json.loads((folder / "done.json").read_text())
     if stopping():

@@ -1,23 +1,23 @@
 """From the file to the tables: check, report the power, run what is missing, write the results."""
 
-import contextlib
 import json
-import os
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pancreas_ssl import __version__, devices
 from pancreas_ssl.data.access import Root
 from pancreas_ssl.data.roles import REVEALS, check_role, full_name, log_reveal, role_of, warn_of_overlap
-from pancreas_ssl.errors import RunError, require, without_paths
+from pancreas_ssl.engines import Engine, alone, completed
+from pancreas_ssl.errors import RunError, without_paths
 from pancreas_ssl.files import claim, make_folder, write_text
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study import plan as plans
 from pancreas_ssl.study.config import Study, load_study
-from pancreas_ssl.study.job import FILES, Stopped, is_done
+from pancreas_ssl.study.job import FILES, is_done, run_job
 from pancreas_ssl.study.job_progress import JobProgress
 from pancreas_ssl.study.opened import cases_for, root_options
 from pancreas_ssl.study.pictures import pictures
@@ -25,12 +25,12 @@ from pancreas_ssl.study.plan import Job, Plan, agree, agree_data, jobs_of, make_
 from pancreas_ssl.study.power import power_lines
 from pancreas_ssl.study.study_report import report
 from pancreas_ssl.study.tables import comparisons_table, curves_table, rows_table, summary_table, write_table
-from pancreas_ssl.study.workers import run_jobs
 from pancreas_ssl.versions import installed_versions
 
 __all__ = ["run_study"]
 
 TABLES = ("rows", "summary", "comparisons", "curves")
+SMALL = 1e9  # bytes of a training of the phantom
 
 
 def run_study(
@@ -41,6 +41,7 @@ def run_study(
     root: Root = None,
     reveal: bool = False,
     workers: int | None = None,
+    engine: Engine | None = None,
     device: str = "auto",
     command: str | None = None,
     commit: str | None = None,
@@ -58,6 +59,7 @@ def run_study(
         root: where the files lie of cards that read a folder; they are not part of the study, their voxels are.
         reveal: open sources of role test; each time is appended to `reveals.log`.
         workers: processes. None: one per core on a processor, one on any other device.
+        engine: what runs the cells, in place of local processes; its workers see `out` and the data.
         device: as in `fit`.
         command, commit: put into `study.json`.
         say: called with each line for the user.
@@ -94,7 +96,7 @@ def run_study(
           overwrite=overwrite, inputs=[config])  # fmt: skip
     make_folder(out)
     command = command or _command(config, out, fields or {}, root, reveal, overwrite, allow_leak)
-    with _alone(out):
+    with alone(out):
         before = read_plan(out)
         if before is not None:
             agree(before, study.plain(), out)
@@ -105,13 +107,16 @@ def run_study(
         power = power_lines(study, _counts(study, reveal, root))
         for line in power:
             say(line)
-        device, precision = _resolve(study, device, before)
+        engine = engine or Engine(workers=workers)
+        device, precision = _resolve(study, device, before, engine, out)
+        if device != "cpu" and engine == Engine():
+            engine = Engine(workers=1)
         plan = make_plan(study, precision, reveal, root, allow_leak)
         if before is not None:
             agree_data(before, plan, out)
         write_plan(out, plan)
         jobs = jobs_of(study, plan, reveal, root, allow_leak)
-        _run(jobs, out, device, workers, say, checkpoint_seconds)
+        _run(jobs, out, device, engine, say, checkpoint_seconds)
         facts = _facts(study, plan, jobs, out) | {"power": power, "command": command, "commit": commit}
         facts |= ({"set": dict(fields)} if fields else {}) | ({"allow_leak": True} if allow_leak else {})
         facts = without_paths(facts)
@@ -146,48 +151,47 @@ def _command(
     return shlex.join(words)
 
 
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder: a second study in it at the same time is refused (where the system can lock files)."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with open(os.open(out / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "rb") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"another study is running in {out}; wait for it, or end it") from error
-        yield
+def _resolve(study: Study, device: str, before: Plan | None, engine: Engine, out: Path) -> tuple[str, dict[str, str]]:
+    """The device by name, and each arm's precision: the folder's, else measured, where the cells will run."""
+    known = before.precision if before else {}
+    wanted = {arm: known.get(arm) or Recipe.from_dict(study.recipe_of(arm)).precision for arm in study.arms}
+    job = (device, tuple(wanted.values()))
+    if engine.remote and not engine.plan:
+        _, found, problem = next(completed(_probed, [job], engine, folder=out, say=lambda line: None))
+        if problem:
+            raise RunError(problem)
+        where, chosen = found
+    else:
+        where, chosen = _probed(job)
+    return where, dict(known) | dict(zip(wanted, chosen, strict=True))
 
 
-def _resolve(study: Study, device: str, before: Plan | None) -> tuple[str, dict[str, str]]:
-    """The device by name, and each arm's precision: the folder's, else measured with one thread as in a job."""
+def _probed(job: tuple[str, tuple[str, ...]]) -> tuple[str, list[str]]:
+    """A device's name and the precision for each wish, measured with one thread as in a cell. It is asked even where
+    the answer is known: the workers then find the probe's result."""
     with devices.one_thread():
-        where = str(devices.resolve_device(device))
-        known = dict(before.precision) if before else {}
-        for arm in study.arms:  # asked even where the answer is known: the workers then find the probe's result
-            wanted = known.get(arm) or Recipe.from_dict(study.recipe_of(arm)).precision
-            known[arm] = devices.choose_precision(where, wanted)
-    return where, known
+        where = str(devices.resolve_device(job[0]))
+        return where, [devices.choose_precision(where, wish) for wish in job[1]]
 
 
-def _run(jobs: list[Job], out: Path, device: str, workers: int | None, say, checkpoint_seconds: float) -> None:
+def _run(jobs: list[Job], out: Path, device: str, engine: Engine, say, checkpoint_seconds: float) -> None:
     """Run the jobs that are not done; a stop or a failure becomes a `RunError`."""
     todo = [job for job in jobs if not is_done(out / job.folder)]
     if len(todo) < len(jobs):
         say(f"{len(jobs) - len(todo)} of {len(jobs)} cells are finished already")
     if not todo:
         return
-    workers = min(_workers(workers, device), len(todo))
-    say(f"{len(todo)} cells to run, {workers} at a time, on {device}")
-    progress = JobProgress(jobs, todo, workers, say)
+    memory = _memory(jobs, out)
+    progress = JobProgress(jobs, todo, engine.side_by_side(len(todo), memory), say)
+    say(f"{len(todo)} cells to run, {progress.workers} at a time, on {device}")
+    one, failed = partial(run_job, out=out, device=device, checkpoint_seconds=checkpoint_seconds), []
     try:
-        failed = run_jobs(
-            todo, out, device=device, workers=workers, finished=progress.finished, checkpoint_seconds=checkpoint_seconds
-        )
-    except Stopped:
+        for number, done, problem in completed(one, todo, engine, folder=out, memory=memory, say=say):
+            if problem:
+                failed.append((todo[number], problem))
+            else:
+                progress.finished(todo[number], done)
+    except KeyboardInterrupt:
         raise RunError(
             f"the study was interrupted with {progress.done} of {len(jobs)} cells finished; all of it is kept in "
             f"{out}, resume with the same command"
@@ -201,11 +205,10 @@ def _run(jobs: list[Job], out: Path, device: str, workers: int | None, say, chec
         )
 
 
-def _workers(workers: int | None, device: str) -> int:
-    if workers is None:
-        return devices.cores() if device == "cpu" else 1
-    require(workers >= 1, "at least 1 worker", workers, "leave it out for one per core")
-    return workers
+def _memory(jobs: list[Job], out: Path) -> float:
+    """Forecast of the memory of a cell in bytes: the most that a finished one took, else that of a small one."""
+    done = [out / job.folder / "done.json" for job in jobs if is_done(out / job.folder)]
+    return max((json.loads(path.read_text())["peak_memory"] for path in done), default=SMALL)
 
 
 def _facts(study: Study, plan: Plan, jobs: list[Job], out: Path) -> dict[str, Any]:

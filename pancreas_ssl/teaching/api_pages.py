@@ -11,6 +11,7 @@ __all__ = ["api_pages", "as_rst", "rooms"]
 
 GROUND = ("errors", "files", "manifest", "progress", "signals", "versions", "devices", "doctor")
 ORDER = (
+    "engines",
     "phantom",
     "data",
     "method",

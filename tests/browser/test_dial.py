@@ -14,9 +14,9 @@ CELLS = (
     "from pancreas_ssl.lessons.rescanned import Rescanner, Setting\nfrom pancreas_ssl.widgets import compare_models\n"
     "compare_models({'one': one, 'other': other}, Rescanner(one).turn(Setting()).case, title='Two')",
 )
-FOCUS = """key => {
-    const box = document.activeElement;
-    return box.closest('.widget-box') ? (box.getAttribute('aria-valuenow') ?? box.value ?? box.title ?? '') : null
+FOCUS = """() => {
+    const at = document.activeElement;
+    return at.closest('.widget-box') ? `${at.tagName} ${at.className}` : ''
 }"""
 
 
@@ -40,6 +40,16 @@ def moved(desk, picture, act) -> bool:
     desk.page.wait_for_timeout(200)
     settled(desk)
     return picture.get_attribute("src") != before[0] and differ(before[1], pixels(picture.screenshot()))
+
+
+def tabbed(page, first, stops: int) -> list[str]:
+    """What Tab reaches one after the other from the first control on: tags and classes, "" outside the controls."""
+    first.focus()
+    reached = []
+    for _ in range(stops):
+        reached.append(page.evaluate(FOCUS))
+        page.keyboard.press("Tab")
+    return reached
 
 
 def test_both_ends_of_each_control_by_keyboard_and_all_in_sight(both, tmp_path):
@@ -74,10 +84,13 @@ def test_both_ends_of_each_control_by_keyboard_and_all_in_sight(both, tmp_path):
         for k in range(toggles.count()):
             toggles.nth(k).focus()
             page.keyboard.press("Enter")
+            page.wait_for_timeout(200)
             settled(both)
         assert box.locator("div[role=alert]").count() == 0
-        box.locator("button").first.focus()
-        for _ in range(box.locator("button").count() + box.locator(".noUi-handle").count() + menus.count() - 1):
-            assert page.evaluate(FOCUS, None) is not None, f"{name}: Tab leaves the controls too early"
-            page.keyboard.press("Tab")
+        stops = box.locator("button").count() + box.locator(".noUi-handle").count() + menus.count() - 1
+        walks = [tabbed(page, box.locator("button").first, stops)]
+        if not all(walks[0]):  # JupyterLab may have taken the focus for something of its own
+            settled(both)
+            walks.append(tabbed(page, box.locator("button").first, stops))
+        assert all(walks[-1]), f"{name}: Tab leaves the controls too early: {walks}"
     no_complaints(both)

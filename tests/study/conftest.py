@@ -30,22 +30,16 @@ def config(tmp_path, card):
 def inline(monkeypatch):
     """Jobs run in this process: for tests of what stands around them. The list of jobs that ran is returned."""
     from pancreas_ssl import devices
-    from pancreas_ssl.errors import InputError, RunError
-    from pancreas_ssl.study.job import run_job
+    from pancreas_ssl.engines import Engine, completed
 
     ran = []
 
-    def run_jobs(jobs, out, *, device, workers, finished, checkpoint_seconds):
-        failed = []
-        for job in jobs:
-            try:
-                finished(job, run_job(job, out, device))
-                ran.append((job.arm, job.seed))
-            except (InputError, RunError) as error:
-                failed.append((job, str(error)))
-        return failed
+    def here(function, jobs, engine, **how):
+        for outcome in completed(function, jobs, Engine(workers=1), here=True, **how):
+            ran.extend([] if outcome.problem else [(jobs[outcome.number].arm, jobs[outcome.number].seed)])
+            yield outcome
 
-    monkeypatch.setattr("pancreas_ssl.study.run.run_jobs", run_jobs)
+    monkeypatch.setattr("pancreas_ssl.study.run.completed", here)
     with devices.one_thread():
         yield ran
 

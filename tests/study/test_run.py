@@ -8,7 +8,7 @@ import pytest
 
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.study import run_study
-from tests.study.helpers import settings, write
+from tests.study.helpers import write
 
 TABLES = ("rows", "summary", "comparisons")
 
@@ -149,14 +149,5 @@ def test_two_at_once_in_one_folder_are_refused(config, tmp_path):
     out.mkdir()
     with open(out / ".lock", "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        with pytest.raises(RunError, match="another study is running in"):
+        with pytest.raises(RunError, match="being worked in by another run"):
             run_study(config(), out, device="cpu")
-
-
-def test_numbers_of_workers(config, tmp_path, card):
-    from pancreas_ssl.study.run import _workers
-
-    assert _workers(3, "cpu") == 3 and _workers(None, "cuda:0") == 1 and _workers(None, "cpu") >= 1
-    with pytest.raises(InputError, match="at least 1 worker"):
-        _workers(0, "cpu")
-    assert settings(card)["patients"] == 2
