@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from pancreas_ssl.cli.data import Overwrite
 from pancreas_ssl.errors import InputError
 
-__all__ = ["app"]
+__all__ = ["PairedOption", "Profile", "app", "finish", "pairs"]
 
 app = typer.Typer()
 
@@ -19,7 +19,7 @@ Profile = Annotated[str, typer.Option(help="Sizes: class (the notebooks' own), s
 Out = Annotated[Path | None, typer.Option(help="Folder for the executed notebooks and the report.")]
 
 
-class _PairedOption(TyperCommand):
+class PairedOption(TyperCommand):
     """A command whose `-p NAME VALUE` takes two words; `-p NAME=VALUE` is understood as well."""
 
     def parse_args(self, context, arguments):
@@ -76,10 +76,10 @@ def tour(
     """Run all notebooks in order and write one report."""
     from pancreas_ssl.runs.tour import tour
 
-    _finish(tour(profile, out, notebooks, overwrite=overwrite))
+    finish(tour(profile, out, notebooks, overwrite=overwrite))
 
 
-@app.command(cls=_PairedOption)
+@app.command(cls=PairedOption)
 def run(
     notebook: Annotated[str, typer.Argument(help="Path of a notebook, or the name or number of one of the course's.")],
     parameter: Annotated[
@@ -102,10 +102,10 @@ def run(
             words = " ".join(part for part in (known.help, known.allowed) if part)
             print(f"{known.name} = {known.default!r}" + (f"  # {words}" if words else ""))
         return
-    _, values = notebook_parameters(path, profile, _pairs(parameter or []))
+    _, values = notebook_parameters(path, profile, pairs(parameter or []))
     folder, title = new_run_folder(path.stem, out), f"Run report: {path.stem}"
     claim_run([path], folder, overwrite)
-    _finish(run_and_report([path], profile, folder, title=title, parameters=values))
+    finish(run_and_report([path], profile, folder, title=title, parameters=values))
 
 
 @app.command()
@@ -121,18 +121,18 @@ def progress(
     print(f"Kept in {progress_file()}")
 
 
-def _pairs(assignments: list[str]) -> dict[str, str]:
+def pairs(assignments: list[str]) -> dict[str, str]:
     """`NAME=VALUE` texts as a dictionary."""
-    pairs = {}
+    found = {}
     for assignment in assignments:
         name, sign, value = assignment.partition("=")
         if not sign:
             raise InputError(f"expected a name and a value after -p, got only {name}; write -p {name} VALUE")
-        pairs[name.strip()] = value
-    return pairs
+        found[name.strip()] = value
+    return found
 
 
-def _finish(result) -> None:
+def finish(result) -> None:
     """Say where the report is; exit 1 unless all went well."""
     print(f"Report: {result.report}")
     if result.status != "ok":

@@ -11,7 +11,7 @@ import psutil
 
 from pancreas_ssl.data.cards import list_cards, load_card
 from pancreas_ssl.data.generate import generator_version
-from pancreas_ssl.devices import cores, resolve_device
+from pancreas_ssl.engines.engine import cores
 from pancreas_ssl.versions import PACKAGE, installed_versions
 
 __all__ = ["commit", "data_digest", "device_name", "run_environment"]
@@ -34,6 +34,8 @@ def run_environment() -> dict[str, Any]:
 def device_name() -> str:
     """The device that `auto` chooses, for instance `cpu` or `cuda (NVIDIA H200)`."""
     import torch
+
+    from pancreas_ssl.devices import resolve_device
 
     device = resolve_device("auto")
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)

@@ -137,6 +137,7 @@ def run_notebook(
     *,
     progress: CellStarted | None = None,
     environment: Mapping[str, str] | None = None,
+    started: Callable[[int], Any] = lambda pid: None,
     overwrite: bool = False,
 ) -> NotebookRun:
     """Execute a notebook with these parameters; the executed copy and its figures go to `out`.
@@ -151,6 +152,7 @@ def run_notebook(
         profile: 'class' (the notebook's defaults) or one of profiles.yml beside the notebook.
         progress: called as each code cell starts.
         environment: more environment variables for the kernel.
+        started: called with the kernel's process id once it runs.
         overwrite: replace a file of that name that this tool did not write, too; never the notebook itself.
 
     Raises:
@@ -173,7 +175,8 @@ def run_notebook(
     with PeakMemory() as memory, workspace(out) as holder:
         temporary = holder / path.name
         try:
-            manager = kernel_manager(kernel_environment(figures, environment), path.parent, memory.watch)
+            begun = lambda pid: (memory.watch(pid), started(pid))  # noqa: E731
+            manager = kernel_manager(kernel_environment(figures, environment), path.parent, begun)
             _execute(path, temporary, values, manager, counter)
         except KeyboardInterrupt:
             status, message = "interrupted", f"{path.name} was interrupted {counter.place()}"
@@ -229,7 +232,7 @@ def _keep(temporary: Path, executed: Path) -> bool:
 
 
 def code_cells(cells: list) -> dict[int, int]:
-    """The number that a cell has everywhere, from 1, by its index: its place among the code cells that are not blank."""
+    """The number of each cell, by its index: its place, from 1, among the code cells that are not blank."""
     code = [i for i, cell in enumerate(cells) if cell.cell_type == "code" and cell.source.strip()]
     return {index: number for number, index in enumerate(code, 1)}
 

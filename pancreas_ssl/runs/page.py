@@ -16,10 +16,11 @@ from jinja2 import Environment, FileSystemLoader
 from pancreas_ssl.progress import duration
 from pancreas_ssl.runs.formatting import megabytes, readable
 
-__all__ = ["page"]
+__all__ = ["STATUS", "machine_facts", "page", "shown_size", "templates"]
 
 ROWS_SHOWN = 60
-STATUS = {"ok": "Done", "failed": "Failed", "interrupted": "Interrupted", "unfinished": "Unfinished"}
+STATUS = {"ok": "Done", "failed": "Failed", "interrupted": "Interrupted", "unfinished": "Unfinished",
+          "not run": "Not run"}  # fmt: skip
 
 
 def page(report: dict[str, Any], folder: Path) -> str:
@@ -29,27 +30,35 @@ def page(report: dict[str, Any], folder: Path) -> str:
         report: of `build_report`.
         folder: the run's folder, to which the report's paths are relative.
     """
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    filters = {"picture": partial(_picture, folder=folder), "shortened": _shortened}
+    return (
+        templates(**filters)
+        .get_template("page.html")
+        .render(
+            report=report,
+            machine=machine_facts(report["environment"]),
+            started=f"{datetime.fromisoformat(report['started']):%A, %d %B %Y, %H:%M (UTC%z)}",
+            status_names=STATUS,
+            rows_shown=ROWS_SHOWN,
+        )
     )
-    templates.filters |= {
+
+
+def templates(**filters: Any) -> Environment:
+    """The room's templates, with filters for times, sizes and values and these further ones."""
+    folder = FileSystemLoader(Path(__file__).parent)
+    made = Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    made.filters |= {
         "duration": partial(duration, tenths=True),
         "literals": lambda values: {name: repr(value) for name, value in values.items()},
         "megabytes": megabytes,
-        "picture": partial(_picture, folder=folder),
         "readable": lambda values: {name: readable(value) for name, value in values.items()},
-        "shortened": _shortened,
     }
-    return templates.get_template("page.html").render(
-        report=report,
-        machine=_machine(report["environment"]),
-        started=f"{datetime.fromisoformat(report['started']):%A, %d %B %Y, %H:%M (UTC%z)}",
-        status_names=STATUS,
-        rows_shown=ROWS_SHOWN,
-    )
+    made.filters |= filters
+    return made
 
 
-def _machine(environment: dict[str, Any]) -> dict[str, Any]:
+def machine_facts(environment: dict[str, Any]) -> dict[str, Any]:
     """What is known of the machine, under the names that the page shows."""
     names = ["pancreas_ssl", "Commit", "Python", "System", "Cores", "Memory", "Device"]
     size = environment.get("memory_bytes")
@@ -63,7 +72,7 @@ def _picture(figure: dict[str, Any], folder: Path) -> dict[str, Any]:
     if figure["table"]:
         with open(folder / figure["table"], encoding="utf-8", newline="") as handle:
             rows = list(csv.reader(handle))
-    width, height = _shown_size(png, figure["width"])
+    width, height = shown_size(png, figure["width"])
     table = Path(figure["table"] or "").name
     return {"data": base64.b64encode(png).decode(), "width": width, "height": height, "rows": rows, "table": table}
 
@@ -76,7 +85,7 @@ def _shortened(text: str) -> str:
         return text
 
 
-def _shown_size(png: bytes, width: int | None) -> tuple[int, int]:
+def shown_size(png: bytes, width: int | None) -> tuple[int, int]:
     """Width and height on the page, from the PNG's header, so that the page does not jump while it loads."""
     if png[:8] != b"\x89PNG\r\n\x1a\n":
         return (width or 0, 0)

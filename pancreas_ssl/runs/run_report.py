@@ -16,7 +16,7 @@ from pancreas_ssl.runs.notebook import NotebookRun
 from pancreas_ssl.runs.outputs import notebook_facts, relative
 from pancreas_ssl.runs.page import page
 
-__all__ = ["REPORTS", "build_report", "notebook_entry", "write_report"]
+__all__ = ["REPORTS", "build_report", "escaped", "notebook_entry", "write_report"]
 
 
 REPORTS = ("report.json", "report.md", "report.html")
@@ -98,7 +98,7 @@ def write_report(report: dict[str, Any], folder: str | Path) -> Path:
 
 def summary(report: dict[str, Any]) -> str:
     """The report in short, as Markdown; HTML in titles, messages and results is shown, not interpreted."""
-    report = _escaped(report)
+    report = escaped(report)
     lines = [
         f"# {report['title']}: {report['status']}",
         "",
@@ -125,12 +125,12 @@ def summary(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _escaped(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     """Texts without HTML's signs, line breaks and the bars of a table."""
     if isinstance(value, dict):
-        return {_escaped(key): _escaped(item) for key, item in value.items()}
+        return {escaped(key): escaped(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_escaped(item) for item in value]
+        return [escaped(item) for item in value]
     return " ".join(html.escape(value, quote=False).replace("|", "&#124;").split()) if isinstance(value, str) else value
 
 
