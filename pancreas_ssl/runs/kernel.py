@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from subprocess import DEVNULL
+from typing import Any
 
 from jupyter_client import AsyncKernelManager, KernelManager
 from jupyter_client.kernelspec import KernelSpecManager
@@ -29,7 +31,7 @@ def kernel_environment(figures: str | Path, extra: Mapping[str, str] | None = No
 
 
 def kernel_manager(
-    environment: Mapping[str, str], folder: str | Path, started: Callable[[int], None] | None = None
+    environment: Mapping[str, str], folder: str | Path, started: Callable[[int], Any] | None = None, quiet: bool = False
 ) -> type:
     """A kernel manager class for nbclient whose `python3` is this interpreter, whatever else is installed.
 
@@ -37,6 +39,7 @@ def kernel_manager(
         environment: the kernel's environment variables, all of them.
         folder: the kernel's working folder.
         started: called with the kernel's process id once it runs.
+        quiet: what the kernel itself says on standard error, beside the notebook's outputs, is not shown.
     """
 
     class OwnKernelManager(AsyncKernelManager):
@@ -44,7 +47,8 @@ def kernel_manager(
             super().__init__(**own_kernel(), **options)
 
         async def start_kernel(self, **options):
-            await super().start_kernel(**{**options, "env": dict(environment), "cwd": str(folder)})
+            options |= {"env": dict(environment), "cwd": str(folder)} | ({"stderr": DEVNULL} if quiet else {})
+            await super().start_kernel(**options)
             pid = getattr(self.provisioner, "pid", None)
             if started is not None and pid is not None:
                 started(pid)

@@ -138,6 +138,7 @@ def run_notebook(
     progress: CellStarted | None = None,
     environment: Mapping[str, str] | None = None,
     started: Callable[[int], Any] = lambda pid: None,
+    quiet: bool = False,
     overwrite: bool = False,
 ) -> NotebookRun:
     """Execute a notebook with these parameters; the executed copy and its figures go to `out`.
@@ -152,7 +153,7 @@ def run_notebook(
         profile: 'class' (the notebook's defaults) or one of profiles.yml beside the notebook.
         progress: called as each code cell starts.
         environment: more environment variables for the kernel.
-        started: called with the kernel's process id once it runs.
+        started, quiet: as of `kernel_manager`.
         overwrite: replace a file of that name that this tool did not write, too; never the notebook itself.
 
     Raises:
@@ -176,7 +177,7 @@ def run_notebook(
         temporary = holder / path.name
         try:
             begun = lambda pid: (memory.watch(pid), started(pid))  # noqa: E731
-            manager = kernel_manager(kernel_environment(figures, environment), path.parent, begun)
+            manager = kernel_manager(kernel_environment(figures, environment), path.parent, begun, quiet)
             _execute(path, temporary, values, manager, counter)
         except KeyboardInterrupt:
             status, message = "interrupted", f"{path.name} was interrupted {counter.place()}"
@@ -185,6 +186,7 @@ def run_notebook(
         kept = _keep(temporary, executed)
     with contextlib.suppress(OSError):  # it holds figures
         figures.rmdir()
+        figures.parent.rmdir()
     if status != "ok" and kept:
         message += f"; the notebook as far as it ran is {executed}"
     return NotebookRun(

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def run_one(job: SweepRun) -> dict[str, Any]:
             old.unlink()
     kernels: list[int] = []
     with ThreadPoolExecutor(1) as pool:
-        how = {"started": kernels.append}
+        how = {"started": kernels.append, "quiet": True}
         future = pool.submit(run_notebook, job.notebook, job.values, job.folder, job.profile, **how)
         while not wait([future], timeout=0.3).done:
             for pid in kernels if stopping() else ():
@@ -87,7 +88,7 @@ def digest_of(notebook: Path, values: Mapping[str, Any]) -> str:
     name, size and time of each file of the user's that a value names (also through a card; `OUT` is written, not read).
     """
     texts = [part for name, value in values.items() if name != "OUT" for part in _texts(value)]
-    states = [_states(text, notebook.parent) for text in dict.fromkeys(texts)]
+    states = [_states(text, notebook.parent) for text in sorted(set(texts))]
     return key_of(_code(notebook), dict(sorted(values.items())), code_digest("."), _data_digest(), states)
 
 
@@ -126,6 +127,7 @@ def _states(text: str, folder: Path) -> list:
 
 
 def _kill(pid: int) -> None:
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it would tell that the kernel died
     with contextlib.suppress(psutil.Error):
         kernel = psutil.Process(pid)
         for process in (*kernel.children(recursive=True), kernel):

@@ -75,7 +75,8 @@ def changing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     values: dict[str, list[Any]] = {}
     for run in runs:
         for name, value in flat(run["results"]).items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            parameter = name.upper() in run["varied"]  # such as steps, where STEPS varies
+            if isinstance(value, int | float) and not isinstance(value, bool) and not parameter:
                 values.setdefault(name, []).append(value)
     differing = [name for name, found in values.items() if len(set(found)) > 1]
     return (differing or list(values))[:COLUMNS]

@@ -113,3 +113,64 @@ def test_a_value_of_another_type_is_refused_with_the_default_shown(default, valu
     with pytest.raises(InputError) as caught:
         read_value(value, Parameter("X", default), "nb.ipynb")
     assert "for X of nb.ipynb" in str(caught.value) and repr(default) in str(caught.value)
+
+
+RANGES = """STEPS = 360  # optimiser steps [1..100000]
+SHARE = 0.5  # of all [0..1]
+LATE = 3  # from 2 on [2..]
+COLD = -4.5  # degrees [..-1e-1]
+VIEWER = "auto"  # how to show it [auto|static | niivue]
+SIZES = [8, 16]  # widths [1..64]
+WORDS = ["a"]  # some [a|b]
+WIDTH = 2.0  # of a voxel [mm]
+"""
+
+
+def test_what_a_comment_allows_is_read():
+    found = {p.name: p for p in parse_parameters(RANGES)}
+    assert found["STEPS"] == Parameter("STEPS", 360, "optimiser steps", 1, 100000)
+    assert (found["LATE"].low, found["LATE"].high, found["COLD"].high) == (2, None, -0.1)
+    assert found["VIEWER"].choices == ("auto", "static", "niivue") and found["VIEWER"].help == "how to show it"
+    allowed = {name: p.allowed for name, p in found.items()}
+    assert allowed["STEPS"] == "[1..100000]" and allowed["LATE"] == "[2..]" and allowed["COLD"] == "[..-0.1]"
+    assert allowed["VIEWER"] == "[auto|static|niivue]" and allowed["WIDTH"] == ""
+    assert found["WIDTH"].help == "of a voxel [mm]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("STEPS", "0"), ("STEPS", 100001), ("SHARE", "1.01"), ("LATE", 1), ("COLD", 0), ("VIEWER", "itk"),
+     ("SIZES", "[8, 65]"), ("SIZES", [0]), ("WORDS", ["a", "c"])],
+)  # fmt: skip
+def test_a_value_outside_is_refused_and_the_range_named(name, value):
+    found = {p.name: p for p in parse_parameters(RANGES)}
+    with pytest.raises(InputError, match=rf"expected {name} of nb.ipynb inside \[.*\], got") as caught:
+        check_parameters({name: value}, found, "nb.ipynb")
+    assert found[name].allowed in str(caught.value)
+    for edge in (found[name].low, found[name].high):
+        if edge is not None and isinstance(found[name].default, int | float):
+            assert check_parameters({name: edge}, found) == {name: edge}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("A = 3  # x [4..5]", "default of A inside"),
+        ("A = 3  # x [5..4]", "a range of numbers for A"),
+        ("A = 3  # x [..]", "a range of numbers for A"),
+        ("A = 3  # x [1..2..3]", "a range of numbers for A"),
+        ("A = 3  # x [one..two]", "a range of numbers for A"),
+        ("A = 3  # x [0..inf]", "a range of numbers for A"),
+        ("A = 'b'  # x [1..2]", "a range of numbers for A"),
+        ("A = True  # x [0..1]", "a range of numbers for A"),
+        ("A = 3  # x [a|b]", "choices of A, which is text"),
+        ("A = 'a'  # x [a||b]", "different words as choices"),
+        ("A = 'a'  # x [a|a]", "different words as choices"),
+        ("A = 'c'  # x [a|b]", "default of A inside"),
+        ("A = [1, 9]  # x [1..8]", "default of A inside"),
+    ],
+)
+def test_a_wrong_declaration_is_an_error(line, reason):
+    with pytest.raises(InputError, match=reason) as caught:
+        parse_parameters(line, "nb.ipynb")
+    assert "nb.ipynb" in str(caught.value) and "line 1" in str(caught.value)
