@@ -14,7 +14,21 @@ import pancreas_ssl
 from pancreas_ssl.cli import main
 from pancreas_ssl.errors import InputError, RunError
 
-COMMANDS = ["version", "doctor", "tour", "run", "phantom", "train", "predict", "evaluate", "data", "study", "measure"]
+COMMANDS = [
+    "version",
+    "doctor",
+    "tour",
+    "run",
+    "sweep",
+    "collect",
+    "phantom",
+    "train",
+    "predict",
+    "evaluate",
+    "data",
+    "study",
+    "measure",
+]
 
 
 def told(capsys) -> str:

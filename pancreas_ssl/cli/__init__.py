@@ -15,7 +15,7 @@ from functools import partial
 
 import typer
 
-from pancreas_ssl.cli import clinical, course, data, model, study, sweep, teaching  # noqa: F401 (clinical adds to `data`)
+from pancreas_ssl.cli import clinical, course, data, many_runs, model, study, teaching  # noqa: F401 (clinical adds to `data`)
 from pancreas_ssl.engines import Planned
 from pancreas_ssl.errors import IDENTIFIERS, DataWarning, InputError, RunError, show_identifiers, without_paths
 from pancreas_ssl.files import told
@@ -44,7 +44,7 @@ def _options(
     """Options of every command; `main` removes them beforehand, wherever they stand."""
 
 
-for part in (course, sweep, data, model, study, teaching):
+for part in (course, many_runs, data, model, study, teaching):
     app.add_typer(part.app)
 
 
