@@ -7,7 +7,7 @@ The values come from a file, from `-p NAME VALUES` on the command line, or from 
     parameters: {DEVICE: cpu}  # the same in all runs
     grid: {STEPS: [50, 100, 200]}
     seeds: 5                   # or a list of them: the notebook's parameter SEED
-    figures: [dice-by-source]  # shown in the report
+    figures: [dice_by_source]  # shown in the report
 """
 
 import ast

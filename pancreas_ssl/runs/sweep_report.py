@@ -139,7 +139,7 @@ def _page(report: Mapping[str, Any], folder: Path) -> str:
     seeds = len(report["grid"].get(SEED, [0]))
     there = [figure["name"] for run in report["runs"] for figure in run["figures"]]
     there = list(dict.fromkeys(there))
-    wanted = [name for name in report["figures"] if name in there] or there[:FIGURES]
+    wanted = [name for name in report["figures"] if name in there] or _differing(report, folder, there)[:FIGURES]
     absent = [name for name in report["figures"] if name not in there]
     pictures, cut = _pictures(report, folder, wanted)
     return (
@@ -161,6 +161,16 @@ def _page(report: Mapping[str, Any], folder: Path) -> str:
             status_names=STATUS,
         )
     )
+
+
+def _differing(report: Mapping[str, Any], folder: Path, there: Sequence[str]) -> list[str]:
+    """Figures that are not the same in the first few runs; all where there is none."""
+    seen: dict[str, set[bytes]] = {name: set() for name in there}
+    for run in [run for run in report["runs"] if run["figures"]][:4]:
+        for figure in run["figures"]:
+            path = folder / run["folder"] / figure["file"]
+            seen[figure["name"]] |= {path.read_bytes()} if path.is_file() else set()
+    return [name for name, pictures in seen.items() if len(pictures) > 1] or list(there)
 
 
 def _pictures(report: Mapping[str, Any], folder: Path, wanted: Sequence[str]) -> tuple[dict[str, list], int]:

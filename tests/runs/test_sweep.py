@@ -225,5 +225,5 @@ def test_ctrl_c_reports_what_was_done_and_leaves_no_kernel(notebook, tmp_path):
     report = json.loads((out / "report.json").read_text())
     assert [run["status"] for run in report["runs"]] == ["ok", "not run"] and report["status"] == "unfinished"
     assert "was interrupted" in report["notes"][0]
-    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in started)
+    assert len(started) >= 3 and not psutil.wait_procs(started, timeout=5)[1]  # Python's resource tracker ends last
     assert not (out / "WAIT-60.0" / "result.json").exists() and not list(out.rglob(".pancreas_ssl-partial*"))
