@@ -106,4 +106,5 @@ class Board:
 
 def _results(entry: Mapping[str, Any]) -> str:
     numbers = {name: value for name, value in flat(entry.get("results", {})).items() if isinstance(value, float)}
-    return ", ".join(f"{name} {readable(value)}" for name, value in list(numbers.items())[:RESULTS])
+    names = sorted(numbers, key=lambda name: "seconds" in name)[:RESULTS]
+    return ", ".join(f"{name} {readable(numbers[name])}" for name in names)

@@ -71,7 +71,7 @@ def sweep_report(
 
 
 def changing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the results that a table for people shows: numbers that differ between runs, else the first numbers."""
+    """Names of the results that a table for people shows: numbers that differ between runs, times last."""
     values: dict[str, list[Any]] = {}
     for run in runs:
         for name, value in flat(run["results"]).items():
@@ -79,7 +79,7 @@ def changing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
             if isinstance(value, int | float) and not isinstance(value, bool) and not parameter:
                 values.setdefault(name, []).append(value)
     differing = [name for name, found in values.items() if len(set(found)) > 1]
-    return (differing or list(values))[:COLUMNS]
+    return sorted(differing or values, key=lambda name: "seconds" in name)[:COLUMNS]
 
 
 def setting(varied: Mapping[str, Any], seed: bool = True) -> str:
