@@ -47,7 +47,7 @@ def examine() -> Iterator[Check]:
     """
     yield python()
     tested = tested_versions()
-    for extra in ("", "dicom", "itk"):
+    for extra in ("", "cluster", "dicom", "itk"):
         yield from (package(requirement, tested, extra) for requirement in requirements(extra))
     for part, check in PARTS.items():
         try:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pancreas_ssl.cli.engine_options import DryRun, Executor, Scheduler, Slurm, Workers, engine_of
 from pancreas_ssl.errors import InputError, without_paths
 
 __all__ = ["app"]
@@ -21,8 +22,6 @@ Roots = Annotated[
     list[str] | None,
     typer.Option("--root", metavar="[CARD=]DIR", help="Folder of a set that you bring; repeat it for several cards."),
 ]
-
-Workers = Annotated[int, typer.Option(min=1, help="Processes that work side by side.")]
 
 data = typer.Typer(help="Data sets: what there is, fetch it, check it.", no_args_is_help=True)
 app.add_typer(data, name="data")
@@ -119,7 +118,11 @@ def fetch(
 def check(
     cards: Annotated[list[str], typer.Argument(metavar="CARD...", help="One card or several; twins across them show.")],
     root: Roots = None,
-    workers: Workers = 1,
+    executor: Executor = "process",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
+    dry_run: DryRun = False,
     html: Annotated[Path | None, typer.Option(help="Also write a page with a picture of every case.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -132,7 +135,7 @@ def check(
     from pancreas_ssl.files import claim, write_text
     from pancreas_ssl.runs.formatting import print_table
 
-    how = {"workers": workers, "keep": True}
+    how = {"engine": engine_of(executor, workers, scheduler, slurm, dry_run), "keep": True}
     if html is not None:
         from pancreas_ssl.figures.thumbnail import thumbnail
 
@@ -164,7 +167,11 @@ def prepare(
     spacing: Annotated[float, typer.Option(help="Voxel side in mm, as in the recipe.")] = 3.0,
     window: Annotated[tuple[float, float], typer.Option(metavar="LOW HIGH", help="HU.")] = (-150.0, 250.0),
     organs: Annotated[bool, typer.Option("--organs", help="The organ maps, too, for recipes that need them.")] = False,
-    workers: Workers = 1,
+    executor: Executor = "process",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Bring all scans of a card to the network's grid, into the cache; run it again to go on."""
     from pancreas_ssl.data.access import cases, parse_roots
@@ -174,7 +181,8 @@ def prepare(
 
     roots = parse_roots(root or ())
     listed = [case for name in dict.fromkeys(source or [None]) for case in cases(card, source=name, root=roots)]
-    done = prepare_set(listed, spacing=spacing, window=window, organs=organs, workers=workers)
+    engine = engine_of(executor, workers, scheduler, slurm, dry_run)
+    done = prepare_set(listed, spacing=spacing, window=window, organs=organs, engine=engine)
     known = f" ({done.known} of them were there)" if done.known else ""
     took = duration(done.seconds, tenths=True)
     print(f"{done.cases} cases prepared{known} in {took}, {megabytes(done.bytes)} in {without_paths(str(done.folder))}")

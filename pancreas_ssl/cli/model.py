@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pancreas_ssl.cli.data import AllowLeak, Overwrite, Roots
+from pancreas_ssl.cli.engine_options import DryRun, Executor, Scheduler, Slurm, Workers, engine_of
 from pancreas_ssl.errors import InputError, RunError, require, without_paths
 
 __all__ = ["app"]
@@ -92,6 +93,11 @@ def predict(
     dicom_seg: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write a DICOM SEG for every scan that is DICOM.")
     ] = None,
+    executor: Executor = "process",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
+    dry_run: DryRun = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -108,6 +114,7 @@ def predict(
         source=source,
         root=parse_roots(root or ()),
         dicom_seg=dicom_seg,
+        engine=engine_of(executor, workers, scheduler, slurm, dry_run),
         overwrite=overwrite,
     )
     print(table.to_string(index=False))

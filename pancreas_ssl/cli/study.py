@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pancreas_ssl.cli.data import AllowLeak, Overwrite, Roots
-from pancreas_ssl.cli.engine import DryRun, Executor, Scheduler, Slurm, Workers, engine_of
+from pancreas_ssl.cli.engine_options import DryRun, Executor, Scheduler, Slurm, Workers, engine_of
 
 __all__ = ["app"]
 
@@ -65,6 +65,11 @@ def measure(
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
+    executor: Executor = "process",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
+    dry_run: DryRun = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     allow_leak: AllowLeak = False,
     overwrite: Overwrite = False,
@@ -76,6 +81,7 @@ def measure(
     given = [text.partition("=") for text in weights or ["baseline"]]
     named = {name: file or name for name, _, file in given}
     how = {"root": parse_roots(root or ()), "most": most, "votes": votes, "reveal": reveal, "device": device}
+    how["engine"] = engine_of(executor, workers, scheduler, slurm, dry_run)
     rows = run(named, source, out, **how, overwrite=overwrite, allow_leak=allow_leak)
     parts = [name for name in rows if name.startswith(("dice_without_", "recall_"))]
     shown = rows.astype(dict.fromkeys(parts, float)).groupby(["arm", "source"], sort=False)

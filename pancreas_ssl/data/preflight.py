@@ -21,10 +21,10 @@ from pancreas_ssl.data.generate import voxels_digest
 from pancreas_ssl.data.hounsfield import check_image
 from pancreas_ssl.data.image_checks import Check, image_checks, twins, voxel_hash
 from pancreas_ssl.data.label_checks import examine_label, spread_under_flips
-from pancreas_ssl.data.parallel import check_workers, in_processes
 from pancreas_ssl.data.reading import grid_difference, read_image
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.data.wheel import members_intact
+from pancreas_ssl.engines import Engine, completed
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import atomic_path, sweep
 from pancreas_ssl.manifest import key_of, states_of
@@ -127,23 +127,30 @@ def _check_patients(listed: list[Case]) -> Iterator[Finding]:
 
 
 def examine(
-    listed: Sequence[Case], *, workers: int = 1, keep: bool = False, look: Look | None = None, progress: bool = True
+    listed: Sequence[Case],
+    *,
+    engine: Engine = Engine(workers=1),  # noqa: B008
+    keep: bool = False,
+    look: Look | None = None,
+    progress: bool = True,
 ) -> list[Examined]:
-    """Check every case by itself, in several processes where asked for; in the order of the list.
+    """Check every case by itself; in the order of the list.
 
     Args:
+        engine: what does it; here, one after the other, by default.
         keep: take what the cache knows of cases that are unchanged, and keep there what is found, so that a check that
             was interrupted goes on where it was.
         look: makes a picture of each case; a function of a module.
     """
-    check_workers(workers)
     if keep and (folder := cache_dir() / "checked").is_dir():
         sweep(folder)
     found: dict[int, Examined] = {}
     show = progress and len(listed) > 3 and sys.stderr.isatty()
     with Progress(len(listed), show=show, title="preflight", unit="case", stream=sys.stderr) as bar:
         one = partial(_known_or_examined if keep else _examine, look=look)
-        for number, examined in in_processes(one, listed, workers):
+        for number, examined, problem in completed(one, listed, engine, folder=cache_dir(), here=True, patience=5):
+            if problem:
+                raise RunError(problem)
             found[number] = examined
             bar.update(len(found))
     return [found[number] for number in range(len(listed))]

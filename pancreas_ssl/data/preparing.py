@@ -1,4 +1,4 @@
-"""A whole set into the cache before a training begins: in several processes, with forecasts, and to be resumed."""
+"""A whole set into the cache before a training begins: by several workers, with forecasts, and to be resumed."""
 
 import sys
 import time
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pancreas_ssl.data.access import Case
-from pancreas_ssl.data.parallel import check_workers, in_processes
 from pancreas_ssl.data.prepared_cache import cache_limit
 from pancreas_ssl.data.preprocessing import Window, check_grid, prepare_case, prepared_file, prepared_folder
+from pancreas_ssl.engines import Engine, completed
 from pancreas_ssl.errors import InputError, RunError, warn
 from pancreas_ssl.files import free_bytes, make_folder, sweep
 from pancreas_ssl.progress import Progress, duration
@@ -57,7 +57,7 @@ def prepare_set(
     spacing: float = 3.0,
     window: Window = (-150.0, 250.0),
     organs: bool = False,
-    workers: int = 1,
+    engine: Engine = Engine(workers=1),  # noqa: B008
     progress: bool = True,
 ) -> SetPrepared:
     """Prepare cases into the cache, where trainings and measurements find them; those that lie there are left alone.
@@ -67,23 +67,24 @@ def prepare_set(
 
     Args:
         spacing, window, organs: as in `prepare_case`, and as in the recipe that is to use them.
-        workers: processes.
+        engine: what does it; here, one after the other, by default. Workers share the cache folder.
 
     Raises:
         InputError: unfit cases (the sentence of the first one), or a limit of the cache that is too small for the set.
         RunError: the disk will not hold the set. What was prepared stays.
 
     Example:
-        >>> prepare_set(cases("nih"), spacing=1.0, workers=4)    # doctest: +SKIP
+        >>> prepare_set(cases("nih"), spacing=1.0, engine=Engine(workers=4))    # doctest: +SKIP
     """
-    check_workers(workers)
     check_grid(spacing, window)
     folder = prepared_folder()
     sweep(make_folder(folder))
     start, found, told, problems = time.perf_counter(), [], False, {}
     how = {"spacing": float(spacing), "window": tuple(map(float, window)), "organs": organs}
     with Progress(len(listed), show=progress, title="preparing", unit="case", stream=sys.stderr) as bar:
-        for number, one in in_processes(partial(_prepare, how=how), listed, workers):
+        work = partial(_prepare, how=how)
+        for number, one, problem in completed(work, listed, engine, folder=folder, here=True, patience=5):
+            one = _One(0, False, (), problem) if problem else one
             found.append(one)
             if one.problem:
                 problems[listed[number].id] = one.problem
@@ -91,7 +92,7 @@ def prepare_set(
                 warn(sentence)
             bar.update(len(found))
             fresh = [one for one in found if one.fresh]
-            if not told and len(fresh) >= min(workers, len(listed)):
+            if not told and len(fresh) >= engine.side_by_side(len(listed)):
                 told = True
                 _forecast(found, len(listed), time.perf_counter() - start, folder, progress)
     if problems:

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 
 import psutil
 
-from pancreas_ssl.engines.processes import ONE_THREAD, environment
+from pancreas_ssl.engines.local_processes import ONE_THREAD, environment
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.signals import handling
 

@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +71,17 @@ class Engine:
     @property
     def single(self) -> bool:
         """Whether one local process is all."""
-        return self.name == "process" and self.workers == 1 and self.executor is None
+        return self.workers == 1 and self.name == "process" and self.executor is None
 
     @property
     def remote(self) -> bool:
         """Whether jobs run on other machines, perhaps on another device than this one has."""
-        return self.scheduler is not None or self.name == "slurm" or self.executor is not None
+        return self.name == "slurm" or self.scheduler is not None or self.executor is not None
+
+    def on(self, device: str) -> "Engine":
+        """The engine for jobs on this device: unless a number is named, one at a time where it is no processor."""
+        one = device != "cpu" and self.workers is None and self.name == "process" and self.executor is None
+        return replace(self, workers=1) if one else self
 
     def side_by_side(self, jobs: int, memory: float | None = None) -> int:
         """How many jobs run at a time on this machine.
@@ -111,7 +116,7 @@ class Engine:
             with SlurmExecutor(folder, self.slurm, self.workers, memory) as executor:
                 yield executor
         else:
-            from pancreas_ssl.engines.processes import local_processes
+            from pancreas_ssl.engines.local_processes import local_processes
 
             with local_processes(self.side_by_side(jobs, memory)) as executor:
                 yield executor

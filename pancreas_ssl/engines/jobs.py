@@ -16,6 +16,7 @@ from pancreas_ssl.signals import StopKey
 __all__ = ["Outcome", "completed"]
 
 LOSSES = 3  # times that workers may be lost with no job finished in between
+FEW = 4  # below that, starting processes takes longer than they gain
 PATIENCE = 120.0  # seconds that running jobs get to leave their state in order
 
 
@@ -49,7 +50,7 @@ def completed(
         engine: local processes, one per core, by default.
         folder: seen by all workers; the run keeps a temporary folder there.
         memory: forecast of what one job needs, in bytes.
-        here: a single local process is this one, with all its threads.
+        here: a single local process is this one, with all its threads; so it is for a few jobs.
         patience: seconds that running jobs get when the run is stopped.
 
     Raises:
@@ -64,7 +65,7 @@ def completed(
     engine = engine or Engine()
     if engine.plan:
         raise Planned(engine.planned(len(jobs), memory, Path(folder)))
-    if here and (engine.single or (engine == Engine() and len(jobs) < 2)):
+    if here and (engine.single or (not engine.remote and len(jobs) < (FEW if engine.workers is None else 2))):
         for number, job in enumerate(jobs):
             try:
                 outcome = Outcome(number, function(job))

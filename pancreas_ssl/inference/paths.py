@@ -3,10 +3,10 @@
 The manifest beside a mask says which scan, weights, settings and code made it; only a mask of the same ones is reused.
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,12 @@ from pancreas_ssl.data.nifti import ENDINGS
 from pancreas_ssl.data.reading import write_on_original
 from pancreas_ssl.data.volume import as_stored
 from pancreas_ssl.devices import describe, resolve_device
+from pancreas_ssl.engines import Engine, completed
 from pancreas_ssl.errors import InputError, RunError, require, show_identifiers, without_paths
-from pancreas_ssl.files import atomic_path, claim, make_folder, record_of, sha256_of
+from pancreas_ssl.files import atomic_path, claim, make_folder, record_of
 from pancreas_ssl.inference.predict import predict_volume
-from pancreas_ssl.inference.scans import Scan, scans_in, scans_of_card
+from pancreas_ssl.inference.scans import Scan, most_voxels, scan_digest, scans_in, scans_of_card
 from pancreas_ssl.inference.weights import Model, digest_of, load_weights
-from pancreas_ssl.manifest import files_of
 from pancreas_ssl.versions import code_digest
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ ROOMS = ("data", "evaluation/components.py", "inference", "method")  # whose cod
 REASONS = {"input": "the scan has changed", "weights": "other weights", "settings": "other settings",
            "code": "other version of the code"}  # fmt: skip
 COLUMNS = ["case", "volume_ml", "seconds", "status", "message", "mask", "weights"]
+BASE, BYTES_A_VOXEL = 8e8, 24.0  # memory of a process that segments
 USUAL_ML = (15.0, 250.0)  # adult pancreases; outside, the mask deserves a look
 
 
@@ -54,6 +55,7 @@ def predict_path(
     root: Root = None,
     dicom_seg: str | Path | None = None,
     overlap: float = 0.5,
+    engine: Engine = Engine(workers=1),  # noqa: B008
     progress: bool = True,
     overwrite: bool = False,
 ) -> "pd.DataFrame":
@@ -76,6 +78,7 @@ def predict_path(
         source: a card, or card/source, whose cases are segmented instead of `ct`, by the card's limits and series.
         root: where the card's files lie.
         dicom_seg: folder that gets `<case>.dcm`, a DICOM SEG, for every scan that is DICOM (needs highdicom).
+        engine: what segments many scans; here, one after the other, by default.
         progress: print the device and a line per scan.
         overwrite: replace outputs that this tool did not write, too; never a scan.
 
@@ -119,15 +122,19 @@ def predict_path(
         ((case, scan),) = scans.items()
         row = _segment(case, scan, *places[case], model, options, about) | {"weights": made_by}
         return pd.DataFrame([row], columns=COLUMNS)
-    before, rows = _earlier(out), []
-    for number, (case, scan) in enumerate(scans.items(), 1):
-        row = _try(case, scan, *places[case], model, options, about)
-        rows.append(row | {"weights": made_by if row["mask"] else ""})
-        todo = [before[name] for name in list(scans)[number:] if name in before]
-        _write_table(out / TABLE, rows + todo)
+    before, rows, jobs = _earlier(out), {}, [(case, scan, *places[case]) for case, scan in scans.items()]
+    work = partial(_try, weights=weights, options=options, about=about)
+    engine = engine if engine.remote else engine.on(str(resolve_device(device)))
+    how = {"folder": out, "memory": BASE + BYTES_A_VOXEL * most_voxels(scans.values()), "here": True, "patience": 60}
+    for number, row, problem in completed(work, jobs, engine, **how):
+        case = jobs[number][0]
+        row = _row(case, None, 0.0, "failed", problem, jobs[number][2]) | {"mask": ""} if problem else row
+        rows[case] = row | {"weights": made_by if row["mask"] else ""}
+        known = before | rows
+        _write_table(out / TABLE, [known[case] for case in scans if case in known])
         if progress:
-            print(f"{number}/{len(scans)} {case}: {row['status']} {row['message']}".rstrip(), flush=True)
-    return pd.DataFrame(rows, columns=COLUMNS)
+            print(f"{len(rows)}/{len(scans)} {case}: {row['status']} {row['message']}".rstrip(), flush=True)
+    return pd.DataFrame([rows[case] for case in scans], columns=COLUMNS)
 
 
 def _check_places(inputs: Iterable[Path], out: Path, uncertainty: Path | None, many: bool) -> None:
@@ -219,17 +226,6 @@ def _difference(about: Mapping[str, Any], known: list[Mapping[str, Any] | None])
     return None if "volume_ml" in known[0] else ""
 
 
-def scan_digest(scan: Path, series: Any = None) -> str:
-    """sha256 of a file; of a folder of slices, over the names and contents of its files, by name, and the choice."""
-    if not scan.is_dir():
-        require(scan.is_file(), f"a CT at {scan}", "a pipe, a device or nothing", "name a file")
-        return sha256_of(scan)
-    digest = hashlib.sha256(repr(series).encode() if series is not None else b"")
-    for path in files_of(scan):
-        digest.update(f"{path.relative_to(scan).as_posix()}\0{sha256_of(path)}\n".encode())
-    return digest.hexdigest()
-
-
 def _remark(ml: float) -> str:
     if ml == 0:
         return "no pancreas found"
@@ -238,16 +234,28 @@ def _remark(ml: float) -> str:
     return ""
 
 
-def _try(case: str, scan: Scan, *others) -> dict[str, Any]:
+@lru_cache(2)
+def _loaded(weights: str | Path, digest: str) -> Model:
+    """The network, kept in a process for its next scans; it must be the one that was asked for."""
+    model = load_weights(weights)
+    if digest_of(model) != digest:
+        raise RunError(f"the weights {weights} were changed meanwhile; start it again")
+    return model
+
+
+def _try(
+    job: tuple[str, Scan, Path, Path | None, Path | None], weights: str | Path | Model, options: dict, about: dict
+) -> dict[str, Any]:
     """`_segment`, with whatever goes wrong as a row. A stray error keeps its type's name."""
-    start = time.perf_counter()
+    start, (case, _, mask, *_) = time.perf_counter(), job
     try:
-        return _segment(case, scan, *others)
+        model = weights if isinstance(weights, Model) else _loaded(weights, about["weights"])
+        return _segment(*job, model, options, about)
     except (InputError, RunError) as error:
         message = str(error)
     except Exception as error:
         message = type(error).__name__ + (f": {error}" if show_identifiers() else ", see --show-identifiers")
-    row = _row(case, None, time.perf_counter() - start, "failed", _message(" ".join(message.split())), others[0])
+    row = _row(case, None, time.perf_counter() - start, "failed", _message(" ".join(message.split())), mask)
     return row | {"mask": ""}  # one that lies there is not of this scan, these weights, this code
 
 

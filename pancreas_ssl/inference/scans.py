@@ -1,7 +1,14 @@
 """Which scans are to be segmented, and what they are called: a file, a series, a folder of cases, a card's cases."""
 
+import contextlib
+import hashlib
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import nibabel
 
 from pancreas_ssl.data.access import Root, cases
 from pancreas_ssl.data.cards import Limits, Series
@@ -9,9 +16,10 @@ from pancreas_ssl.data.dicom_folders import patients_in
 from pancreas_ssl.data.nifti import ENDINGS
 from pancreas_ssl.data.series import FEWEST, has_dicom, is_dicom
 from pancreas_ssl.errors import InputError, require, warn
-from pancreas_ssl.manifest import lines_of
+from pancreas_ssl.files import sha256_of
+from pancreas_ssl.manifest import files_of, lines_of
 
-__all__ = ["Scan", "case_name", "find_scans", "scans_in", "scans_of_card"]
+__all__ = ["Scan", "case_name", "find_scans", "most_voxels", "scan_digest", "scans_in", "scans_of_card"]
 
 
 @dataclass(frozen=True)
@@ -118,3 +126,23 @@ def case_name(path: Path) -> str:
     require(name.isprintable(), "a scan's name that is readable text", repr(name), "rename it")
     suffix = next((s for s in ENDINGS if name.lower().endswith(s) and not path.is_dir()), "")
     return name[: len(name) - len(suffix)]
+
+
+def scan_digest(scan: Path, series: Any = None) -> str:
+    """sha256 of a file; of a folder of slices, over the names and contents of its files, by name, and the choice."""
+    if not scan.is_dir():
+        require(scan.is_file(), f"a CT at {scan}", "a pipe, a device or nothing", "name a file")
+        return sha256_of(scan)
+    digest = hashlib.sha256(repr(series).encode() if series is not None else b"")
+    for path in files_of(scan):
+        digest.update(f"{path.relative_to(scan).as_posix()}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def most_voxels(scans: Iterable[Scan]) -> int:
+    """Voxels of the largest of these scans, by the headers of NIfTI files; at least those of a usual CT."""
+    found = [512 * 512 * 300]
+    for scan in scans:
+        with contextlib.suppress(Exception):  # a file that cannot be read fails in its turn
+            found.append(math.prod(nibabel.load(scan.path).shape) if scan.path.is_file() else 0)
+    return max(found)

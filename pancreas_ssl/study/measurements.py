@@ -8,6 +8,7 @@ weights, the files of the patient and the code that measures are those that made
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,9 @@ from pancreas_ssl.data.access import Case, Root, data_digest, parse_source
 from pancreas_ssl.data.image_checks import refuse_twins
 from pancreas_ssl.data.preprocessing import Prepared, prepare_case
 from pancreas_ssl.data.roles import REVEALS, check_role, full_name, log_reveal, role_of, warn_of_overlap
-from pancreas_ssl.errors import InputError, without_paths
+from pancreas_ssl.devices import resolve_device
+from pancreas_ssl.engines import Engine, completed
+from pancreas_ssl.errors import InputError, RunError, without_paths
 from pancreas_ssl.evaluation import dice_coefficient, evaluate_case, largest_component
 from pancreas_ssl.evaluation.calibration import band_ece
 from pancreas_ssl.files import claim, write_text
@@ -39,6 +42,7 @@ from pancreas_ssl.versions import code_digest, installed_versions
 
 __all__ = ["measure", "patient_metrics"]
 
+MEMORY = 1.5e9  # bytes that a process takes to measure a patient on a grid of 3 mm
 # whose code makes a row
 ROOMS = ("data", "evaluation", "inference", "method", "study/label_parts.py", "study/measurements.py")
 
@@ -75,6 +79,7 @@ def measure(
     votes: bool = True,
     reveal: bool = False,
     device: str = "auto",
+    engine: Engine = Engine(workers=1),  # noqa: B008
     command: str | None = None,
     overwrite: bool = False,
     allow_leak: bool = False,
@@ -94,6 +99,7 @@ def measure(
         most: at most so many patients per source, in the card's order.
         votes: False asks every network without its prototypes.
         reveal: open sources of role test; it is logged in the folder.
+        engine: what measures; here, one patient after the other, by default.
         command: put into `measured.json`; composed of the arguments unless given.
         overwrite: replace tables that this tool did not write, too; never rows or inputs.
         allow_leak: measure cases that trained the network, too; the column `leak` and `measured.json` tell which.
@@ -120,7 +126,7 @@ def measure(
         log_reveal(out, digests, opened, command)
     path = out / "rows.jsonl"
     there = {_key(row): row for row in repair_rows(path)}
-    code, asked = code_digest(*ROOMS), []
+    code, asked, data_of = code_digest(*ROOMS), [], {}
     first = next(iter(models.values()))[0]
     listed = {name: _cases(model, sources, root, most, reveal) for name, (model, _) in models.items()}
     every = list(dict.fromkeys(case for found in listed.values() for case in found))
@@ -133,18 +139,24 @@ def measure(
         name: refuse_leaks(model, [scans[case] for case in listed[name]], allow_leak=allow_leak)
         for name, (model, _) in models.items()
     }
-    for case in every:
-        data = data_digest([case])
-        for name, (model, about) in models.items():
-            if case not in listed[name]:
-                continue
+    todo: dict[Case, list[dict[str, Any]]] = {}
+    for name, (model, about) in models.items():
+        for case in listed[name]:
+            data = data_of.setdefault(case, data_digest([case]))
             row = about | {"arm": name, "source": case.source, "case": case.id, "data": data, "code": code}
+            asked.append((row, {"leak": has_trained(model.metadata, scans[case])} if allow_leak else {}))
             if _key(row) not in there:
-                there[_key(row)] = row | _measured(model, case, device)
-                append_row(path, there[_key(row)])
-            leak = {"leak": has_trained(model.metadata, scans[case])} if allow_leak else {}
-            asked.append(there[_key(row)] | leak)
-    rows = pd.DataFrame(sorted(asked, key=lambda row: list(models).index(row["arm"])))
+                todo.setdefault(case, []).append(row)
+    jobs = [(case, todo[case]) for case in every if case in todo]
+    work = partial(_measured_case, weights=dict(weights), votes=votes, device=device)
+    engine = engine if engine.remote else engine.on(str(resolve_device(device)))
+    for _, rows, problem in completed(work, jobs, engine, folder=out, memory=MEMORY, here=True, patience=60):
+        if problem:
+            raise RunError(problem)
+        for row in rows:
+            there[_key(row)] = row
+            append_row(path, row)
+    rows = pd.DataFrame([there[_key(row)] | leak for row, leak in asked])
     leaks = {name: len(found) for name, found in leaks.items() if found}
     _write(rows, out, {name: str(which) for name, which in weights.items()}, command, leaks)
     return rows
@@ -177,6 +189,24 @@ def _voting(which: str | Path, votes: bool = True) -> tuple[Model, dict[str, Any
     about = {"seed": recipe.get("seed", 0), "prototype_weight": weight, "weights": digest_of(model)[:16]}
     about |= {"fold": model.metadata["fold"]} if model.metadata.get("fold") is not None else {}
     return with_prototypes(model, weight), about
+
+
+def _measured_case(
+    job: tuple[Case, list[dict[str, Any]]], weights: Mapping[str, str | Path], votes: bool, device: str
+) -> list[dict[str, Any]]:
+    """The rows of one patient, one for each network that lacks one."""
+    case, rows = job
+    models = [_loaded(weights[row["arm"]], votes, row["weights"]) for row in rows]
+    return [row | _measured(model, case, device) for row, model in zip(rows, models, strict=True)]
+
+
+@lru_cache(8)
+def _loaded(which: str | Path, votes: bool, digest: str) -> Model:
+    """The network, kept in a process for its next patients; it must be the one that was asked for."""
+    model, about = _voting(which, votes)
+    if about["weights"] != digest:
+        raise RunError(f"the weights {which} were changed while they were measured; start it again")
+    return model
 
 
 def _prepared(model: Model, case) -> Prepared:

@@ -109,8 +109,7 @@ def run_study(
             say(line)
         engine = engine or Engine(workers=workers)
         device, precision = _resolve(study, device, before, engine, out)
-        if device != "cpu" and engine == Engine():
-            engine = Engine(workers=1)
+        engine = engine.on(device)
         plan = make_plan(study, precision, reveal, root, allow_leak)
         if before is not None:
             agree_data(before, plan, out)

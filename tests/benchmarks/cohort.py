@@ -12,6 +12,8 @@ from time import perf_counter
 
 import numpy as np
 
+from pancreas_ssl.engines import Engine
+
 SCANS = 6  # on disk, 512 x 512 x 120 at 0.75 x 0.75 x 2.5 mm, prepared at 1.5 mm
 CASES, STEPS = 200, 6  # cases at 1 mm, training steps on them
 FINE = (350, 350, 300)
@@ -84,7 +86,7 @@ def prepare(folder: Path, workers: str) -> dict:
     from pancreas_ssl.data.preparing import prepare_set
 
     shutil.rmtree(folder / "cache", ignore_errors=True)
-    done = prepare_set(listed(folder), spacing=SPACING, workers=int(workers), progress=False)
+    done = prepare_set(listed(folder), spacing=SPACING, engine=Engine(workers=int(workers)), progress=False)
     return {"cases per minute": 60 * done.cases / done.seconds, "MB a case": done.bytes / done.cases / 1e6}
 
 
@@ -120,7 +122,7 @@ def check(folder: Path, workers: str) -> dict:
     from pancreas_ssl.data.preflight import examine
 
     start = perf_counter()
-    examine(listed(folder), workers=int(workers), progress=False)
+    examine(listed(folder), engine=Engine(workers=int(workers)), progress=False)
     return {"cases per minute": 60 * SCANS / (perf_counter() - start)}
 
 

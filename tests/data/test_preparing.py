@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pancreas_ssl.data import parallel, preflight, preparing
+from pancreas_ssl.data import preflight, preparing
 from pancreas_ssl.data.access import cases
 from pancreas_ssl.data.preflight import check_sets, examine, table_of
 from pancreas_ssl.data.preparing import prepare_set
 from pancreas_ssl.data.preprocessing import prepare_case, prepared_folder
+from pancreas_ssl.engines import Engine
 from pancreas_ssl.errors import InputError, RunError
 from tests.data.conftest import abdomen, save
 
@@ -48,7 +49,7 @@ def test_a_set_is_prepared_once_and_found_by_what_comes_after(cache, listed, mon
 def test_two_workers_prepare_and_find_what_one_does(cache, listed, tmp_path, monkeypatch, capsys):
     save(listed[2].image, abdomen(seed=1)[0], WIDE)  # the scan of p1 again
     save(listed[3].label, abdomen()[1][::-1], WIDE)  # mirrored
-    alone, together = examine(listed, progress=False), examine(listed, workers=2, progress=False)
+    alone, together = examine(listed, progress=False), examine(listed, engine=Engine(workers=2), progress=False)
     assert alone == together and table_of(alone).equals(table_of(together))
     errors = table_of(alone).query("level == 'error'")
     assert list(errors["check"]) == ["duplicate", "orientation"]
@@ -56,7 +57,7 @@ def test_two_workers_prepare_and_find_what_one_does(cache, listed, tmp_path, mon
     one = prepare_set(fine, spacing=5.0, progress=False)
     names = {path.name: path.read_bytes() for path in one.folder.glob("*.safetensors")}
     monkeypatch.setenv("PANCREAS_SSL_CACHE", str(tmp_path / "other"))
-    two = prepare_set(fine, spacing=5.0, workers=2)
+    two = prepare_set(fine, spacing=5.0, engine=Engine(workers=2))
     assert {path.name: path.read_bytes() for path in two.folder.glob("*.safetensors")} == names
     assert two.bytes == one.bytes
     assert "more case" in capsys.readouterr().err
@@ -79,13 +80,6 @@ def test_a_disk_or_a_limit_too_small_is_refused_after_the_first_case(cache, list
     monkeypatch.setattr(preparing, "cache_limit", lambda folder: 10**12)
     with pytest.raises(RunError, match="the disk is too small: 3 more prepared cases need about"):
         prepare_set(listed, spacing=4.0, progress=False)
-
-
-@pytest.mark.parametrize("workers", [0, -1, 10_000])
-def test_a_number_of_workers_that_is_none(listed, workers):
-    for call in (prepare_set, examine):
-        with pytest.raises(InputError, match=f"expected 1 to .* workers, got {workers}"):
-            call(listed, workers=workers, progress=False)
 
 
 def test_a_check_that_was_interrupted_goes_on(cache, listed, monkeypatch):
@@ -140,8 +134,3 @@ def test_twins_are_found_across_cards(cache, listed, tmp_path):
     errors = table.query("level == 'error'")
     assert list(errors["case"]) == ["second/x/q9"]
     assert "has the same voxels as case p2 of folder/mine" in errors["message"].item()
-
-
-def test_a_worker_that_is_killed_is_told_in_a_sentence():
-    with pytest.raises(RunError, match="ended from outside"):
-        list(parallel.in_processes(os._exit, [3, 3], workers=2))
