@@ -42,7 +42,9 @@ def told(capsys) -> str:
 def notebook(tmp_path):
     """A notebook with parameters that records one of them."""
     path = tmp_path / "one.ipynb"
-    parameters = nbformat.v4.new_code_cell("STEPS = 3  # how many\nNAME = 'a'", metadata={"tags": ["parameters"]})
+    parameters = nbformat.v4.new_code_cell(
+        "STEPS = 3  # how many [1..500]\nNAME = 'a'", metadata={"tags": ["parameters"]}
+    )
     body = nbformat.v4.new_code_cell(
         "from pancreas_ssl.runs import record\nrecord(steps=STEPS, name=NAME)\nassert STEPS < 99, 'too many'"
     )
@@ -133,6 +135,13 @@ def test_run_sets_parameters_and_says_where_the_report_is(notebook, tmp_path, ca
     assert report["notebooks"][0]["results"] == {"steps": 7, "name": "b"} and report["status"] == "ok"
 
 
+def test_run_lists_parameters_with_what_they_allow(notebook, tmp_path, capsys):
+    assert main(["run", str(notebook), "--list"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["STEPS = 3  # how many [1..500]", "NAME = 'a'"]
+    assert main(["run", str(notebook), "-p", "STEPS", "501", "--out", str(tmp_path / "out")]) == 2
+    assert "expected STEPS of one.ipynb inside [1..500], got 501" in told(capsys) and not (tmp_path / "out").exists()
+
+
 def test_run_exits_with_1_when_a_cell_fails(notebook, tmp_path, capsys):
     assert main(["run", str(notebook), "-p", "STEPS", "100", "--out", str(tmp_path / "out")]) == 1
     output = capsys.readouterr().out
@@ -157,7 +166,7 @@ def test_run_refuses_what_the_notebook_does_not_know(notebook, tmp_path, capsys,
 
 def test_run_lists_parameters(notebook, capsys):
     assert main(["run", str(notebook), "--list"]) == 0
-    assert capsys.readouterr().out == "STEPS = 3  # how many\nNAME = 'a'\n"
+    assert capsys.readouterr().out == "STEPS = 3  # how many [1..500]\nNAME = 'a'\n"
 
 
 def test_tour_of_a_folder(notebook, tmp_path, capsys, monkeypatch):

@@ -7,7 +7,7 @@ import typer
 
 from pancreas_ssl.cli.course import PairedOption, finish, pairs
 from pancreas_ssl.cli.data import Overwrite
-from pancreas_ssl.cli.engine import DryRun, Executor, Scheduler, Slurm, Workers, engine_of
+from pancreas_ssl.cli.engine_options import DryRun, Executor, Scheduler, Slurm, Workers, engine_of
 
 __all__ = ["app"]
 
