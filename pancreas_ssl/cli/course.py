@@ -128,6 +128,8 @@ def pairs(assignments: list[str]) -> dict[str, str]:
         name, sign, value = assignment.partition("=")
         if not sign:
             raise InputError(f"expected a name and a value after -p, got only {name}; write -p {name} VALUE")
+        if name.strip() in found:
+            raise InputError(f"expected each parameter once, got -p {name.strip()} twice; keep one")
         found[name.strip()] = value
     return found
 

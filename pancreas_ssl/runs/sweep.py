@@ -8,6 +8,7 @@ from typing import Any
 
 from pancreas_ssl.engines import Engine, Planned, alone, completed
 from pancreas_ssl.files import claim
+from pancreas_ssl.manifest import key_of, record_of
 from pancreas_ssl.runs.run_report import REPORTS
 from pancreas_ssl.runs.sweep_board import Board
 from pancreas_ssl.runs.sweep_job import RESULT, SweepRun, digest_of, finished, run_one
@@ -73,6 +74,12 @@ def sweep(
         todo = [name for name in jobs if name not in entries]
         kept = f", {len(entries)} finished already" if entries else ""
         say(f"{len(jobs)} runs of {plan.notebook.name}{kept}")
+        page, key = (
+            folder / REPORTS[-1],
+            key_of(plan.profile, plan.figures, [(n, job.digest) for n, job in jobs.items()]),
+        )
+        if not todo and all((record_of(folder / name) or {}).get("digest") == key for name in REPORTS):
+            return Sweep(folder, page, "ok", 0)
         memory = max((entry["peak_memory_bytes"] for entry in entries.values()), default=MEMORY)
         notes, interrupted = [], None
         try:
@@ -86,7 +93,7 @@ def sweep(
             interrupted = error
             notes.append("The sweep was interrupted; this report covers what was done until then.")
         report = sweep_report(plan, entries, started, notes)
-        page = write_sweep_report(report, folder)
+        write_sweep_report(report, folder, {"digest": key} if report["status"] == "ok" else None)
         if interrupted:
             raise interrupted
     return Sweep(folder, page, report["status"], len(todo))

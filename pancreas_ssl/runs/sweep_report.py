@@ -88,11 +88,11 @@ def setting(varied: Mapping[str, Any], seed: bool = True) -> str:
     return ", ".join(parts) or "all runs"
 
 
-def write_sweep_report(report: Mapping[str, Any], folder: Path) -> Path:
-    """Write report.json, report.md and report.html; returns the path of the last."""
+def write_sweep_report(report: Mapping[str, Any], folder: Path, about: Mapping[str, Any] | None = None) -> Path:
+    """Write report.json, report.md and report.html (`about` goes to the manifest); returns the path of the last."""
     plain = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
     for name, text in zip(REPORTS, (plain, _markdown(report), _page(report, folder)), strict=True):
-        write_text(folder / name, text)
+        write_text(folder / name, text, about)
     return folder / REPORTS[-1]
 
 

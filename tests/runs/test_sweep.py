@@ -14,6 +14,7 @@ import pytest
 from pancreas_ssl.cli import main
 from pancreas_ssl.engines import Engine, Planned, alone
 from pancreas_ssl.errors import InputError, RunError
+from pancreas_ssl.runs import sweep_report
 from pancreas_ssl.runs.parameters import Parameter
 from pancreas_ssl.runs.sweep import sweep
 from pancreas_ssl.runs.sweep_job import digest_of
@@ -87,6 +88,19 @@ def test_everything_is_checked_before_anything_starts(notebook, tmp_path, given,
     words = [word for name, text in given.items() for word in ("-p", name, text)]
     assert main(["sweep", str(notebook), *words, "--out", str(tmp_path / "out")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1 and not (tmp_path / "out").exists()
+
+
+def test_a_parameter_is_given_once(notebook, capsys):
+    assert main(["sweep", str(notebook), "-p", "STEPS", "1", "-p", "STEPS=2"]) == 2
+    assert "each parameter once, got -p STEPS twice" in capsys.readouterr().err
+
+
+def test_a_page_stays_small(swept, monkeypatch):
+    report = json.loads((swept[0].folder / "report.json").read_text())
+    monkeypatch.setattr("pancreas_ssl.runs.sweep_report.PICTURES", 1)
+    pictures, cut = sweep_report._pictures(report, swept[0].folder, ["rising-line"])
+    assert cut == 2 and [len(row) for _, row in pictures["rising-line"]] == [1]
+    assert "2 further runs are left out" in sweep_report._page(report, swept[0].folder)
 
 
 def test_a_file_says_the_same_and_the_command_line_goes_over_it(notebook):
