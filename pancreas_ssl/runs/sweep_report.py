@@ -126,6 +126,8 @@ def _markdown(report: Mapping[str, Any]) -> str:
     lines += [f"{well} of {len(report['runs'])} runs, profile `{report['profile']}`, started {report['started']}.", ""]
     lines += [f"- {note}" for note in report["notes"]]
     for name, title in (("means", "Means over seeds, with 95 % intervals"), ("runs", "All runs")):
+        if name == "means" and SEED not in report["grid"]:
+            continue
         head, rows = tables[name]
         lines += ["", f"## {title}", "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
         lines += [f"| {' | '.join(row)} |" for row in rows]
