@@ -21,6 +21,7 @@ from pancreas_ssl.data.generate import voxels_digest
 from pancreas_ssl.data.hounsfield import check_image
 from pancreas_ssl.data.image_checks import Check, image_checks, twins, voxel_hash
 from pancreas_ssl.data.label_checks import examine_label, spread_under_flips
+from pancreas_ssl.data.nifti import memory_forecast
 from pancreas_ssl.data.reading import grid_difference, read_image
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.data.wheel import members_intact
@@ -148,7 +149,9 @@ def examine(
     show = progress and len(listed) > 3 and sys.stderr.isatty()
     with Progress(len(listed), show=show, title="preflight", unit="case", stream=sys.stderr) as bar:
         one = partial(_known_or_examined if keep else _examine, look=look)
-        for number, examined, problem in completed(one, listed, engine, folder=cache_dir(), here=True, patience=5):
+        memory = memory_forecast(case.image for case in listed)
+        how = {"folder": cache_dir(), "memory": memory, "here": True, "patience": 5}
+        for number, examined, problem in completed(one, listed, engine, **how):
             if problem:
                 raise RunError(problem)
             found[number] = examined

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pancreas_ssl.data.access import Case
+from pancreas_ssl.data.nifti import memory_forecast
 from pancreas_ssl.data.prepared_cache import cache_limit
 from pancreas_ssl.data.preprocessing import Window, check_grid, prepare_case, prepared_file, prepared_folder
 from pancreas_ssl.engines import Engine, completed
@@ -83,7 +84,9 @@ def prepare_set(
     how = {"spacing": float(spacing), "window": tuple(map(float, window)), "organs": organs}
     with Progress(len(listed), show=progress, title="preparing", unit="case", stream=sys.stderr) as bar:
         work = partial(_prepare, how=how)
-        for number, one, problem in completed(work, listed, engine, folder=folder, here=True, patience=5):
+        memory = memory_forecast(case.image for case in listed)
+        limits = {"folder": folder, "memory": memory, "here": True, "patience": 5}
+        for number, one, problem in completed(work, listed, engine, **limits):
             one = _One(0, False, (), problem) if problem else one
             found.append(one)
             if one.problem:

@@ -17,7 +17,7 @@ from pancreas_ssl.data.access import Root
 from pancreas_ssl.data.dicom import sorted_series
 from pancreas_ssl.data.dicom_seg import check_highdicom, check_source, write_seg
 from pancreas_ssl.data.image_checks import checked_image
-from pancreas_ssl.data.nifti import ENDINGS
+from pancreas_ssl.data.nifti import ENDINGS, memory_forecast
 from pancreas_ssl.data.reading import write_on_original
 from pancreas_ssl.data.volume import as_stored
 from pancreas_ssl.devices import describe, resolve_device
@@ -25,7 +25,7 @@ from pancreas_ssl.engines import Engine, completed
 from pancreas_ssl.errors import InputError, RunError, require, show_identifiers, without_paths
 from pancreas_ssl.files import atomic_path, claim, make_folder, record_of
 from pancreas_ssl.inference.predict import predict_volume
-from pancreas_ssl.inference.scans import Scan, most_voxels, scan_digest, scans_in, scans_of_card
+from pancreas_ssl.inference.scans import Scan, scan_digest, scans_in, scans_of_card
 from pancreas_ssl.inference.weights import Model, digest_of, load_weights
 from pancreas_ssl.versions import code_digest
 
@@ -39,7 +39,6 @@ ROOMS = ("data", "evaluation/components.py", "inference", "method")  # whose cod
 REASONS = {"input": "the scan has changed", "weights": "other weights", "settings": "other settings",
            "code": "other version of the code"}  # fmt: skip
 COLUMNS = ["case", "volume_ml", "seconds", "status", "message", "mask", "weights"]
-BASE, BYTES_A_VOXEL = 8e8, 24.0  # memory of a process that segments
 USUAL_ML = (15.0, 250.0)  # adult pancreases; outside, the mask deserves a look
 
 
@@ -125,7 +124,7 @@ def predict_path(
     before, rows, jobs = _earlier(out), {}, [(case, scan, *places[case]) for case, scan in scans.items()]
     work = partial(_try, weights=weights, options=options, about=about)
     engine = engine if engine.remote else engine.on(str(resolve_device(device)))
-    how = {"folder": out, "memory": BASE + BYTES_A_VOXEL * most_voxels(scans.values()), "here": True, "patience": 60}
+    how = {"folder": out, "memory": memory_forecast(scan.path for scan in scans.values()), "here": True, "patience": 60}
     for number, row, problem in completed(work, jobs, engine, **how):
         case = jobs[number][0]
         row = _row(case, None, 0.0, "failed", problem, jobs[number][2]) | {"mask": ""} if problem else row

@@ -1,14 +1,9 @@
 """Which scans are to be segmented, and what they are called: a file, a series, a folder of cases, a card's cases."""
 
-import contextlib
 import hashlib
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import nibabel
 
 from pancreas_ssl.data.access import Root, cases
 from pancreas_ssl.data.cards import Limits, Series
@@ -19,7 +14,7 @@ from pancreas_ssl.errors import InputError, require, warn
 from pancreas_ssl.files import sha256_of
 from pancreas_ssl.manifest import files_of, lines_of
 
-__all__ = ["Scan", "case_name", "find_scans", "most_voxels", "scan_digest", "scans_in", "scans_of_card"]
+__all__ = ["Scan", "case_name", "find_scans", "scan_digest", "scans_in", "scans_of_card"]
 
 
 @dataclass(frozen=True)
@@ -137,12 +132,3 @@ def scan_digest(scan: Path, series: Any = None) -> str:
     for path in files_of(scan):
         digest.update(f"{path.relative_to(scan).as_posix()}\0{sha256_of(path)}\n".encode())
     return digest.hexdigest()
-
-
-def most_voxels(scans: Iterable[Scan]) -> int:
-    """Voxels of the largest of these scans, by the headers of NIfTI files; at least those of a usual CT."""
-    found = [512 * 512 * 300]
-    for scan in scans:
-        with contextlib.suppress(Exception):  # a file that cannot be read fails in its turn
-            found.append(math.prod(nibabel.load(scan.path).shape) if scan.path.is_file() else 0)
-    return max(found)

@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks [PART ...]`: timings of this machine, ours beside the stock alternative, in one run.
 
-Parts: phantom, steps, arms, contrast, uncertainty, processes, study, quality, inference, cohort, widgets (all by
-default).
+Parts: phantom, steps, arms, contrast, uncertainty, processes, study, quality, inference, cohort, widgets, engines
+(all by default).
 Prints one table per part and writes runs/bench.json.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 PARTS = (
     "phantom", "steps", "arms", "contrast", "uncertainty", "processes", "study", "quality", "inference", "cohort",
-    "widgets",
+    "widgets", "engines",
 )  # fmt: skip
 
 

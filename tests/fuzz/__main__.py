@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +27,15 @@ def main() -> None:
     parser.add_argument("target", choices=list(targets.TARGETS))
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--out", type=Path, default=Path("runs/fuzz"), help="folder for what is found")
+    parser.add_argument("--seed", type=int, default=0, help="of the campaign")
+    parser.add_argument("--seeds", type=int, default=1, help="campaigns with so many seeds, in processes of their own")
     options = parser.parse_args()
+    if options.seeds > 1:
+        from pancreas_ssl.engines import completed  # not earlier: what is imported before is not instrumented
+
+        words = [options.target, "--minutes", str(options.minutes), "--out", str(options.out)]
+        jobs = [[sys.executable, "-m", "tests.fuzz", *words, "--seed", str(k)] for k in range(options.seeds)]
+        sys.exit(max(one.result for one in completed(subprocess.call, jobs, folder=options.out)))
     kinds: dict[tuple, Path] = {}
     begin, runs = time.monotonic(), 0
 
@@ -57,6 +66,7 @@ def main() -> None:
     growing = tempfile.mkdtemp(prefix=f"fuzz-corpus-{options.target}-")
     folders = [growing, str(targets.CORPUS / options.target)]
     limits = ["-max_len=65536", "-rss_limit_mb=6000", "-timeout=600", "-close_fd_mask=0", "-print_final_stats=0"]
+    limits.append(f"-seed={options.seed + 1}")  # 0 would be drawn anew
     atheris.Setup([sys.argv[0], *limits, *folders], one, custom_mutator=mutate)
     atheris.Fuzz()
 
