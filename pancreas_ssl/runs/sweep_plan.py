@@ -85,7 +85,7 @@ def plan_sweep(
     """Read a sweep's file, or take a notebook, and check everything that its runs will be given.
 
     Args:
-        what: a file (.yml), or a notebook as `pancreas-ssl run` takes it.
+        what: a YAML file, or a notebook as `pancreas-ssl run` takes it.
         values: name -> values, as text of the command line or a list; they replace what a file says of that name.
         profile, figures: in place of the file's.
 
