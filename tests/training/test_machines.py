@@ -122,5 +122,9 @@ def test_the_script_is_printed_and_reads_as_a_shell_script(capsys):
     assert main(["train", "--slurm-script"]) == 0
     assert capsys.readouterr().out == SCRIPT.read_text()
     subprocess.run(["bash", "-n", str(SCRIPT)], check=True)
+    taught = json.loads((Path(__file__).parents[2] / "notebooks" / "06_gpu_training.ipynb").read_text(encoding="utf-8"))
+    cell = next("".join(cell["source"]) for cell in taught["cells"] if cell["id"] == "06-machines")
+    core = cell.split("```bash\n")[2].split("```")[0].splitlines()
+    assert set(core) <= set(SCRIPT.read_text().splitlines()), "notebook 06 shows other lines than the script has"
     if shutil.which("shellcheck"):
         subprocess.run(["shellcheck", str(SCRIPT)], check=True)
