@@ -67,7 +67,7 @@ def train(
 ) -> None:
     """Train the segmentation network on one source.
 
-    Several processes: torchrun --nproc-per-node 2 -m pancreas_ssl train ...; several machines: --slurm-script.
+    Several processes: torchrun --nproc-per-node 2 -m pancreas_ssl train ...; several machines: `--slurm-script`.
     """
     from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.method.recipe import Recipe
