@@ -21,6 +21,13 @@ Device = Annotated[
 ]
 
 
+def _slurm_script(asked: bool) -> None:
+    if asked:
+        script = Path(__file__).parents[1] / "assets" / "slurm" / "train.sbatch"
+        print(script.read_text(encoding="utf-8"), end="")
+        raise typer.Exit
+
+
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, weights and the history.")],
@@ -49,10 +56,19 @@ def train(
     ] = None,
     allow_leak: AllowLeak = False,
     overwrite: Overwrite = False,
+    slurm_script: Annotated[
+        bool,
+        typer.Option(
+            "--slurm-script",
+            is_eager=True,
+            callback=_slurm_script,
+            help="Print a script for several machines under Slurm, and do nothing else.",
+        ),
+    ] = False,
 ) -> None:
     """Train the segmentation network on one source.
 
-    Several processes: torchrun --nproc-per-node 2 -m pancreas_ssl train ...
+    Several processes: torchrun --nproc-per-node 2 -m pancreas_ssl train ...; several machines: `--slurm-script`.
     """
     from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.method.recipe import Recipe

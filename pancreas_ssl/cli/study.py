@@ -1,4 +1,4 @@
-"""Commands around studies: study, measure."""
+"""Commands around studies: study, measure, paper."""
 
 from pathlib import Path
 from typing import Annotated
@@ -91,3 +91,23 @@ def measure(
     )  # fmt: skip
     print(shown.reset_index().round(3).to_string(index=False))
     print(f"Rows: {out / 'rows.csv'}")
+
+
+@app.command()
+def paper(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A finished study's folder, or a shipped study's name.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for tables, figures and captions.")],
+    formats: Annotated[str, typer.Option("--format", help="Of the figures: PDF, SVG or both.")] = "pdf,svg",
+    width: Annotated[
+        float, typer.Option(min=2.5, max=10, help="Of a column, in inches; figures with much in them take two.")
+    ] = 3.5,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a study's tables (LaTeX, CSV) and figures (PDF, SVG) for a paper, with captions and alt texts."""
+    from pancreas_ssl.study import paper as write
+
+    files = write(study, out, formats=formats.replace(",", " ").split(), width=width, overwrite=overwrite)
+    print(f"{len(files)} files in {out}; captions and origin: {files['CAPTIONS.md']}; "
+          f"all tables: {files['tables.tex']}")  # fmt: skip

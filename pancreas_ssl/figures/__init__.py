@@ -23,6 +23,7 @@ from pancreas_ssl.figures.restoration_panels import box_panel, corruption_grid, 
 from pancreas_ssl.figures.sampled_voxels import sampling_panel
 from pancreas_ssl.figures.slices import orthogonal_planes, projections, slice_panel, slice_strip, window_strip
 from pancreas_ssl.figures.source_sheet import source_sheet
+from pancreas_ssl.figures.style import printed
 from pancreas_ssl.figures.terms import loss_terms
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "network_page",
     "orthogonal_planes",
     "patient_lines",
+    "printed",
     "projections",
     "region_panel",
     "restoration_panel",

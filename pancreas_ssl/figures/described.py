@@ -5,7 +5,9 @@ import html
 import io
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,11 @@ __all__ = ["Described", "require_columns"]
 
 _DOTS_PER_INCH = 144  # drawn at twice the size at which it is shown: sharp on a dense screen
 _SHOWN_PER_INCH = 84
+# Vector formats, and what of their metadata is left out: no date, so that the same figure is the same file.
+_ABOUT: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 
 
 @dataclass
@@ -82,7 +89,7 @@ class Described:
         """Display the PNG (its alt text in the metadata) and the folded table; save both where asked.
 
         With the environment variable PANCREAS_SSL_FIGURES set to a folder, NAME.png, NAME.csv and NAME.txt (the
-        alt text) are written there as well.
+        alt text) are written there as well; PANCREAS_SSL_FIGURE_FORMATS, such as `svg,pdf`, adds these.
         """
         from IPython.display import display
 
@@ -101,12 +108,25 @@ class Described:
             raw=True,
         )
         if folder := os.environ.get("PANCREAS_SSL_FIGURES"):
-            self.save(folder)
+            more = os.environ.get("PANCREAS_SSL_FIGURE_FORMATS", "").replace(",", " ").split()
+            self.save(folder, dict.fromkeys(("png", *more)))
 
-    def save(self, folder: str | Path) -> dict[str, Path]:
-        """Write NAME.png, NAME.csv and NAME.txt to `folder`; the files appear whole."""
+    def save(self, folder: str | Path, formats: Iterable[str] = ("png",)) -> dict[str, Path]:
+        """Write NAME.csv, NAME.txt (the alt text) and NAME in each format to `folder`; the files appear whole.
+
+        Args:
+            formats: of `png`, `svg` (text as text) and `pdf` (fonts embedded).
+
+        Raises:
+            InputError: another format; foreign files in the folder.
+
+        Example:
+            >>> drawn.save("figures", formats=["pdf"])    # doctest: +SKIP
+        """
+        strange = sorted(set(formats) - {"png", *_ABOUT})
+        require(not strange, "figures as PNG, SVG or PDF", ", ".join(strange), "name one of these")
         writers: dict[str, Any] = {
-            ".png": lambda path: path.write_bytes(self.png()),
+            **{f".{kind}": partial(self._draw, kind) for kind in formats},
             ".csv": lambda path: self.table.to_csv(path, index=False),
             ".txt": lambda path: path.write_text(self.alt + "\n", encoding="utf-8"),
         }
@@ -116,6 +136,13 @@ class Described:
             with atomic_path(paths[suffix]) as temporary:
                 write(temporary)
         return paths
+
+    def _draw(self, kind: str, path: Path) -> None:
+        if kind == "png":
+            path.write_bytes(self.png())
+            return
+        with drawing():
+            self.figure.savefig(path, format=kind, metadata=_ABOUT[kind] | {"Title": self.name})
 
     def _ipython_display_(self) -> None:
         self.show()

@@ -80,10 +80,10 @@ def dice_dots(
                 table.append(row)
         if failure is not None:
             axis.axhline(failure, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
-            axis.text(-0.53, failure, f"below {failure:g}: a failure (x)", fontsize=8, color=GREY, va="bottom")
         axis.set(ylim=(-0.02, 1.02), ylabel=value.replace("_", " ").capitalize(), xlim=(-0.55, len(groups) - 0.45))
         axis.set_xticks(range(len(groups)), [str(g) for g in groups])
-        said = f"small: one patient; large: mean\nbar: its 95 % interval (from {FEWEST} patients on)"
+        cross = f" (x: below {failure:g}, a failure)" if failure is not None else ""
+        said = f"small: one patient{cross}\nlarge: mean; bar: 95 % interval (from {FEWEST} patients)"
         axis.set_xlabel(f"{by.replace('_', ' ')}\n{said}", fontsize=8)
         axis.set_title(title)
         axis.grid(axis="y")

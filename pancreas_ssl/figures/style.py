@@ -1,6 +1,7 @@
 """One look for all figures: colours that colour-blind readers can tell apart, each with a line style and a marker."""
 
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,11 @@ __all__ = [
     "drawing",
     "grid",
     "legend_below",
+    "legend_columns",
     "legend_handles",
     "series_styles",
     "new_figure",
+    "printed",
 ]
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), chosen to stay apart in all common colour deficiencies.
@@ -99,7 +102,14 @@ _SETTINGS = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "hatch.linewidth": 0.8,
+    "pdf.fonttype": 42,  # fonts embedded as outlines that journals take
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "pancreas_ssl",  # the same file every time
 }
+
+_PRINTED = {"font.size": 8, "axes.titlesize": 8, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7}
+_COLUMN: ContextVar[float | None] = ContextVar("column", default=None)  # inches, while figures are made for print
+_GUTTER, _WHOLE, _NARROW, _PAGE = 0.16, 5.0, 7.5, 8.5  # inches
 
 
 @contextmanager
@@ -107,14 +117,41 @@ def drawing():
     """The project's matplotlib settings while one picture is drawn; the reader's own stay untouched."""
     import matplotlib
 
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context(_SETTINGS | (_PRINTED if _COLUMN.get() else {})):
         yield
 
 
+@contextmanager
+def printed(column: float = 3.5):
+    """Figures made in this context have their size on paper, with text of 7 and 8 points.
+
+    Args:
+        column: inches. Figures with much in them take two columns, unless one is as wide as a page (5 inches or more).
+
+    Example:
+        >>> from pancreas_ssl.figures import dice_dots
+        >>> import pandas as pd
+        >>> with printed(3.3):
+        ...     drawn = dice_dots(pd.DataFrame({"source": ["A"] * 5, "dice": [0.7, 0.8, 0.6, 0.8, 0.9]}))
+        >>> float(drawn.figure.get_figwidth())
+        3.3
+    """
+    token = _COLUMN.set(column)
+    try:
+        yield
+    finally:
+        _COLUMN.reset(token)
+
+
 def new_figure(width: float, height: float, title: str = ""):
-    """A matplotlib figure of `width` x `height` inches that belongs to no window and needs no closing."""
+    """A matplotlib figure of `width` x `height` inches that belongs to no window and needs no closing; within `printed`
+    its width is that of a column, or of two, and its height at most that of a page."""
     from matplotlib.figure import Figure
 
+    if column := _COLUMN.get():
+        wide = width > _NARROW and column < _WHOLE
+        across = 2 * column + _GUTTER if wide else column
+        width, height = across, min(height * max(across / width, 0.75), _PAGE)
     figure = Figure(figsize=(width, height), layout="constrained")
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
@@ -146,9 +183,16 @@ def legend_below(figure, handles: list | None = None, columns: int = 7, **option
     """A legend below the axes: of these handles, or else of the labelled series, without cutting long names."""
     if handles is None:
         names = [str(line.get_label()) for axis in figure.axes for line in axis.get_legend_handles_labels()[0]]
-        inches = 0.085 * max(map(len, names)) + 0.6  # of an entry with its marker
-        columns = max(1, min(4, len(names), int(figure.get_figwidth() / inches)))
+        columns = legend_columns(figure, names)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles or names)), **options)
+
+
+def legend_columns(figure, names: list[str]) -> int:
+    """How many columns of such entries fit below a figure, at most four."""
+    import matplotlib
+
+    letter = 0.0094 * matplotlib.rcParams["legend.fontsize"]  # inches
+    return max(1, min(4, len(names), int(figure.get_figwidth() / (letter * max(map(len, names)) + 0.6))))
 
 
 def series_styles(names, highlight: str | None = None) -> dict[str, SeriesStyle]:
@@ -159,11 +203,13 @@ def series_styles(names, highlight: str | None = None) -> dict[str, SeriesStyle]
     if chosen:  # colours close to the highlight's come last, and its own not at all
         others = [style for style in reversed(_OTHERS) if style.colour != HIGHLIGHT.colour]
     for name in names:
-        known = _KNOWN.get(str(name).split("/")[-1])
+        known = _KNOWN.get(str(name).removeprefix("phantom/"))
         if known is not None and known not in chosen.values() and name not in chosen:
             chosen[name] = known
     rest = (style for style in others if style not in chosen.values())
     for name in names:
         if name not in chosen:
-            chosen[name] = next(rest, others[len(chosen) % len(others)])
+            one, turn = others[len(chosen) % len(others)], 3 * (len(chosen) // len(others))
+            other = others[(len(chosen) + turn) % len(others)]  # a colour comes again with another line and marker
+            chosen[name] = next(rest, SeriesStyle(one.colour, other.line, other.marker))
     return chosen

@@ -1,14 +1,15 @@
 """Arms x seeds x sources from one file to tables with intervals; resumable, with guarded roles.
 
 `run_study` does it all, `load_study` reads the file, `check_role` and `open_cases` guard the sources, `shipped_study`
-reads the tables of a study that comes with the package, `verdicts` says what its comparisons decided, and
-`shipped_measured` reads what was measured of trained networks. On synthetic phantoms every result is a check of
-mechanism, never a clinical one.
+reads the tables of a study that comes with the package, `verdicts` says what its comparisons decided, `paper` writes
+its tables and figures as a paper needs them, and `shipped_measured` reads what was measured of trained networks. On
+synthetic phantoms every result is a check of mechanism, never a clinical one.
 """
 
 from pancreas_ssl.data.roles import check_role, open_cases
 from pancreas_ssl.study.config import Study, load_study
 from pancreas_ssl.study.measurements import patient_metrics
+from pancreas_ssl.study.paper import paper
 from pancreas_ssl.study.power import smallest_difference
 from pancreas_ssl.study.run import run_study
 from pancreas_ssl.study.shipped import ShippedStudy, shipped_measured, shipped_study
@@ -21,6 +22,7 @@ __all__ = [
     "differs_in",
     "load_study",
     "open_cases",
+    "paper",
     "patient_metrics",
     "run_study",
     "shipped_measured",

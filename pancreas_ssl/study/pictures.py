@@ -6,7 +6,7 @@ import pandas as pd
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.figures.dots import dice_dots, interval_chart
-from pancreas_ssl.figures.style import drawing, new_figure, series_styles
+from pancreas_ssl.figures.style import drawing, legend_columns, new_figure, series_styles
 
 __all__ = ["convergence", "differences", "dice_by_source", "pictures"]
 
@@ -30,7 +30,9 @@ def dice_by_source(rows: pd.DataFrame) -> list[Described]:
         title = f"Dice on {source}, mean of {seeds} seed{'s' * (seeds > 1)}"
         name = "dice_" + "".join(c if c.isalnum() else "_" for c in str(source))
         chart = dice_dots(patients, title, by="arm", value="dice", name=name)
-        if patients["arm"].nunique() >= CROWDED:
+        arms = list(map(str, patients["arm"].unique()))
+        letters = max(map(len, arms)) * len(arms) * 0.085  # inches of the names side by side
+        if len(arms) >= CROWDED or letters > chart.figure.get_figwidth() - 0.8:
             axis = chart.figure.axes[0]
             axis.set_xticks(axis.get_xticks(), axis.get_xticklabels(), rotation=30, ha="right")
         drawn.append(chart)
@@ -82,7 +84,7 @@ def convergence(curves: pd.DataFrame) -> Described:
             axis.grid(axis="y")
             axis.xaxis.get_major_locator().set_params(integer=True)
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(arms), 4))
+        figure.legend(handles, labels, loc="outside lower center", ncols=legend_columns(figure, labels))
     said = "; ".join(
         f"{row['arm']} {row['last loss']:.3f}"
         + (f", Dice {row['last held-out Dice']:.3f}" if np.isfinite(row["last held-out Dice"]) else "")

@@ -38,6 +38,7 @@ class ShippedStudy:
     comparisons: pd.DataFrame
     curves: pd.DataFrame
     facts: dict[str, Any]
+    files: tuple[Path, ...] = ()  # that were read
 
     @property
     def command(self) -> str:
@@ -87,7 +88,8 @@ def shipped_study(name: str | Path) -> ShippedStudy:
     folder = _find(name, "study.json", "a study that comes", "a finished study")
     tables = {table: pd.read_csv(folder / f"{table}.csv") for table in TABLES}
     facts = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    return ShippedStudy(str(name), Study.model_validate(facts["config"]), **tables, facts=facts)
+    files = tuple(folder / file for file in ("study.json", *(f"{table}.csv" for table in TABLES)))
+    return ShippedStudy(str(name), Study.model_validate(facts["config"]), **tables, facts=facts, files=files)
 
 
 def keep_study(out: str | Path, name: str) -> Path:

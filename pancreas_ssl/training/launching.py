@@ -4,6 +4,8 @@
     torchrun --nproc-per-node 2 -m pancreas_ssl train --arm dual --out runs/dual            two, on one machine
     accelerate launch --multi_gpu --num_processes 2 -m pancreas_ssl train ...               the same by accelerate
 
+Several machines: `pancreas-ssl train --slurm-script` prints a script for Slurm, which starts torchrun once on each.
+
 (`accelerate launch --cpu` starts a single process, whatever number it is given, unless MPI is there; torchrun starts
 processes on processors and on cards alike.)
 

@@ -143,6 +143,17 @@ def test_shown_as_png_with_alt_and_a_folded_table(case, monkeypatch, tmp_path):
     saved = {p.name for p in (tmp_path / "figures").iterdir() if p.name != MANIFEST}
     assert saved == {"slice.png", "slice.csv", "slice.txt"}
     assert (tmp_path / "figures" / "slice.txt").read_text().strip() == described.alt
+    monkeypatch.setenv("PANCREAS_SSL_FIGURE_FORMATS", "svg,pdf")
+    described.show()
+    assert (tmp_path / "figures" / "slice.pdf").read_bytes().startswith(b"%PDF")
+    assert "<text" in (tmp_path / "figures" / "slice.svg").read_text()
+    with pytest.raises(InputError, match="PNG, SVG or PDF, got gif"):
+        described.save(tmp_path, ["gif"])
+
+
+def test_more_series_than_styles_are_still_told_apart():
+    looks = series_styles([f"arm {k}" for k in range(20)]).values()
+    assert len({(look.colour, str(look.line)) for look in looks}) == len({(x.colour, x.marker) for x in looks}) == 20
 
 
 @pytest.mark.parametrize(
