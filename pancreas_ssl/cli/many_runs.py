@@ -13,6 +13,8 @@ __all__ = ["app"]
 
 app = typer.Typer()
 
+SHOWN = 20  # means on the screen
+
 
 @app.command(cls=PairedOption)
 def sweep(
@@ -52,7 +54,6 @@ def collect(
     """Gather many runs into one table, and their means over seeds with intervals."""
     from pancreas_ssl.files import atomic_path, claim
     from pancreas_ssl.runs.collect import collect
-    from pancreas_ssl.runs.formatting import print_table, readable
 
     beside = out.with_name(f"{out.stem}_means{out.suffix}")
     claim([out, beside], overwrite=overwrite)
@@ -60,11 +61,9 @@ def collect(
     for path, frame in ((out, table), (beside, means)):
         with atomic_path(path) as temporary:
             frame.to_csv(temporary, index=False)
-    rows = [[str(cell) if isinstance(cell, str) else "" if cell != cell or cell is None else readable(cell)
-             for cell in row] for row in means.head(20).itertuples(index=False)]  # fmt: skip
-    if rows:
-        print_table(list(means.columns), rows)
-    more = f", the first {len(rows)} of {len(means)} means are shown" if len(rows) < len(means) else ""
+    if len(means):
+        print(means.head(SHOWN).to_string(index=False, na_rep="", float_format="{:.4g}".format))
+    more = f", the first {SHOWN} of {len(means)} means are shown" if len(means) > SHOWN else ""
     bad = [f"{count} {status}" for status, count in table["status"].value_counts().items() if status != "ok"]
     print(f"{len(table)} notebook runs ({', '.join(bad) or 'none failed'}){more}")
     print(f"Table: {out}, means: {beside}")

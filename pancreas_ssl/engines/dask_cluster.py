@@ -15,6 +15,9 @@ from pancreas_ssl.signals import handling
 __all__ = ["MEMORY", "dask_executor"]
 
 MEMORY = "MEMORY"  # bytes: a resource that workers declare and jobs ask for
+# Dask would have memory given back after every 64 KB that are freed (MALLOC_TRIM_THRESHOLD_): torch then took twice as
+# long. Workers of your own: MALLOC_TRIM_THRESHOLD_=134217728 dask worker ...
+ENVIRON = {"distributed.nanny.pre-spawn-environ": ONE_THREAD}
 WAIT = 600.0  # seconds until a scheduler has to answer
 
 
@@ -34,6 +37,7 @@ def dask_executor(
         InputError: the extra is not installed, or no address of a scheduler. RunError: nobody answers there.
     """
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise InputError("expected Dask, it is not installed; run pip install 'pancreas-ssl[cluster]'") from error
@@ -41,7 +45,7 @@ def dask_executor(
     with contextlib.ExitStack() as stack:
         if scheduler is None:
             share = {MEMORY: psutil.virtual_memory().total / workers}
-            with environment(ONE_THREAD), handling(signal.SIG_IGN, signal.SIGINT):
+            with environment(ONE_THREAD), handling(signal.SIG_IGN, signal.SIGINT), dask.config.set(ENVIRON):
                 how = {"threads_per_worker": 1, "memory_limit": 0, "resources": share, "silence_logs": logging.CRITICAL}
                 cluster = stack.enter_context(LocalCluster(n_workers=workers, dashboard_address="127.0.0.1:0", **how))
             client = stack.enter_context(Client(cluster, set_as_default=False))

@@ -87,6 +87,7 @@ class Call:
 def _as_of_caller(folder: str, settings: dict[str, str]) -> Iterator[None]:
     """The caller's working folder and settings; one thread; what the caller was told of the data is not told again."""
     before = {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
+    os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)  # of Dask; kernels would inherit it, and be slow
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     with warnings.catch_warnings():
