@@ -16,7 +16,7 @@ import psutil
 from pancreas_ssl.data.access import data_dir, parse_source, root_for
 from pancreas_ssl.data.access_methods import FolderAccess
 from pancreas_ssl.data.cards import list_cards, load_card
-from pancreas_ssl.engines import Stopped, stopping
+from pancreas_ssl.engines import Stopped, alone, stopping
 from pancreas_ssl.errors import InputError, RunError, without_paths
 from pancreas_ssl.files import write_text
 from pancreas_ssl.manifest import key_of, record_of, states_of
@@ -47,6 +47,11 @@ def run_one(job: SweepRun) -> dict[str, Any]:
     Raises:
         Stopped: the sweep was stopped: the kernel has ended, and there is no `result.json`.
     """
+    with alone(job.folder, wait=True):  # one that a killed sweep has left may still be ending
+        return finished(job.folder, job.digest) or _run(job)
+
+
+def _run(job: SweepRun) -> dict[str, Any]:
     result = job.folder / RESULT
     for old in (result, *(job.folder / "figures" / job.notebook.stem).glob("*")):
         if record_of(old) is not None:  # of an earlier run, of other code, perhaps
