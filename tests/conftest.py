@@ -13,6 +13,17 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONG = ("browser", "notebooks", "study", "training")  # folders whose tests take long each: first, not last and alone
+
+
+def pytest_collection_modifyitems(items: list) -> None:
+    def place(item) -> int:
+        folder = item.path.parent.name
+        return LONG.index(folder) if folder in LONG else len(LONG)
+
+    items.sort(key=place)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     """What was captured may hold characters that no other process can be told, such as halves of pairs: spell them."""

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
+from pancreas_ssl import devices
+from pancreas_ssl.engines import Engine
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import PARTIAL
-from pancreas_ssl.inference import paths, predict_path
+from pancreas_ssl.inference import paths, predict_path, save_weights
 from pancreas_ssl.inference.scans import find_scans
 from pancreas_ssl.inference.weights import digest_of
 from pancreas_ssl.manifest import MANIFEST
@@ -90,6 +92,26 @@ def test_folder_with_failures_goes_on_and_can_be_resumed(tmp_path, threshold, ca
     assert again["status"].tolist() == ["skipped", "skipped", "done", "skipped"]
     assert again["volume_ml"].tolist()[:2] == table["volume_ml"].tolist()[:2]
     assert all((out / name).stat().st_mtime_ns == time for name, time in times.items())
+
+
+def test_two_workers_write_the_masks_of_one(tmp_path, tiny, monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")  # float32 in the workers, too
+    weights = save_weights(tmp_path / "tiny.safetensors", tiny.network, {"spacing": 3.0, "window": (-150.0, 250.0),
+                           "patch": (16, 16, 12)})  # fmt: skip
+    (tmp_path / "scans").mkdir()
+    for name in "abc":
+        write_scan(tmp_path / f"scans/{name}.nii.gz", island=name == "b")
+    (tmp_path / "scans/d.nii.gz").write_bytes(b"no scan")
+    tables = {}
+    for workers in (1, 2):
+        with devices.one_thread():
+            tables[workers] = predict_path(tmp_path / "scans", tmp_path / f"{workers}", weights, device="cpu",
+                                           engine=Engine(workers=workers), progress=False)  # fmt: skip
+    for name in "abc":
+        one, two = (nibabel.load(tmp_path / f"{workers}/{name}.nii.gz") for workers in (1, 2))
+        assert np.array_equal(np.asarray(one.dataobj), np.asarray(two.dataobj))
+    assert tables[1].drop(columns="seconds").equals(tables[2].drop(columns="seconds"))
+    assert list(tables[2]["status"]) == ["done"] * 3 + ["failed"]
 
 
 def test_interrupted_folder_keeps_what_is_done(tmp_path, threshold, monkeypatch):

@@ -12,6 +12,7 @@ import pytest
 from pancreas_ssl import devices
 from pancreas_ssl.cli import main
 from pancreas_ssl.data.access import cases
+from pancreas_ssl.engines import Engine
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.inference import load_weights, save_weights
 from pancreas_ssl.method.contrast import GlobalContrast
@@ -64,6 +65,14 @@ def test_a_row_per_network_and_patient_and_an_interruption_costs_one(card, weigh
     assert len(pd.read_csv(out / "rows.csv")) == 8 and len(pd.read_csv(out / "summary.csv")) == 4
     facts = json.loads((out / "measured.json").read_text())
     assert facts["command"] == "measure it" and facts["weights"]["one"].endswith("plain.safetensors")
+
+
+def test_two_workers_write_the_rows_of_one(card, weights, tmp_path):
+    asked = {"one": weights, "two": weights}, [f"{card}/A", f"{card}/V"]
+    for workers in (1, 2):
+        measure(*asked, tmp_path / f"{workers}", most=2, device="cpu", engine=Engine(workers=workers))
+    for name in ("rows.csv", "summary.csv"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
 def test_test_sources_need_a_reveal_which_is_logged(card, weights, tmp_path):
