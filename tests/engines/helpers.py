@@ -26,7 +26,7 @@ def one_thread(name: str) -> tuple[str | None, str | None, str]:
 def fragile(job: tuple[str, int]) -> int:
     """The second job kills its worker the first time; a line tells of each that ended."""
     folder, number = Path(job[0]), job[1]
-    time.sleep(0.1 * number)
+    time.sleep(1.5 if number == 2 else 0.1)
     if number == 2 and not (folder / "killed").exists():
         (folder / "killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -22,14 +22,20 @@ for script; do :; done
 id=$(( $(cat "$0.id" 2>/dev/null) + 1 )); echo $id > "$0.id"
 range=$(sed -n 's/^#SBATCH --array=\\([0-9]*\\)-\\([0-9]*\\).*/\\1 \\2/p' "$script")
 export SLURM_NTASKS=1 SLURM_JOB_NUM_NODES=1 SLURM_NODEID=0 SLURM_PROCID=0 SLURM_LOCALID=0
-if [ -z "$range" ]; then SLURM_JOB_ID=$id bash "$script" > /dev/null 2>&1 &
+if [ -z "$range" ]; then SLURM_JOB_ID=$id bash "$script" > /dev/null 2>&1 & echo $! > "$0.pid.$id"
 else for k in $(seq $range); do
   SLURM_JOB_ID=$(( 1000 * id + k )) SLURM_ARRAY_JOB_ID=$id SLURM_ARRAY_TASK_ID=$k bash "$script" > /dev/null 2>&1 &
+  echo $! > "$0.pid.${id}_$k"
 done; fi
 echo Submitted batch job $id
 """,
     "srun": '#!/bin/bash\nwhile [[ $1 == --* ]]; do [[ $1 == --output ]] && shift; shift; done\nexec "$@"\n',
-    "squeue": "#!/bin/bash\nexit 0\n",
+    "squeue": """#!/bin/bash
+for file in "${0%/*}"/sbatch.pid.*; do
+  state=$(ps -o stat= -p "$(cat "$file")"); [ -n "$state" ] && [[ $state != Z* ]] && echo "${file##*.pid.}"
+done
+exit 0
+""",
     "scancel": '#!/bin/bash\necho "$@" >> "$0.said"\n',
 }
 
@@ -43,7 +49,7 @@ def stand_ins(tmp_path, monkeypatch):
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
-    for name, value in (("POLL", 0.1), ("ASK", 2), ("GRACE", 12.0)):
+    for name, value in (("POLL", 0.1), ("ASK", 2), ("GRACE", 1.0)):
         monkeypatch.setattr(slurms, name, value)
     return folder
 
