@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONG = ("browser", "notebooks", "study", "training", "safety")  # folders whose tests take long each: first, not last and alone
+LONG = ("browser", "notebooks", "study", "training", "safety")  # folders of long tests: first, not alone at the end
 
 
 def pytest_collection_modifyitems(items: list) -> None:
