@@ -126,7 +126,7 @@ def measure(
         log_reveal(out, digests, opened, command)
     path = out / "rows.jsonl"
     there = {_key(row): row for row in repair_rows(path)}
-    code, asked, data_of = code_digest(*ROOMS), [], {}
+    code, asked = code_digest(*ROOMS), []
     first = next(iter(models.values()))[0]
     listed = {name: _cases(model, sources, root, most, reveal) for name, (model, _) in models.items()}
     every = list(dict.fromkeys(case for found in listed.values() for case in found))
@@ -139,11 +139,11 @@ def measure(
         name: refuse_leaks(model, [scans[case] for case in listed[name]], allow_leak=allow_leak)
         for name, (model, _) in models.items()
     }
+    data_of = {case: data_digest([case]) for case in every}
     todo: dict[Case, list[dict[str, Any]]] = {}
     for name, (model, about) in models.items():
         for case in listed[name]:
-            data = data_of.setdefault(case, data_digest([case]))
-            row = about | {"arm": name, "source": case.source, "case": case.id, "data": data, "code": code}
+            row = about | {"arm": name, "source": case.source, "case": case.id, "data": data_of[case], "code": code}
             asked.append((row, {"leak": has_trained(model.metadata, scans[case])} if allow_leak else {}))
             if _key(row) not in there:
                 todo.setdefault(case, []).append(row)
