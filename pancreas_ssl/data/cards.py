@@ -240,10 +240,10 @@ class Card(Hub):
     def _of_the_phantom(self) -> "Card":
         if not isinstance(self.access, GenerateAccess):
             return self
-        from pancreas_ssl.phantom.profiles import RANDOM, SOURCES
+        from pancreas_ssl.phantom.profiles import WORLD
 
-        if strange := sorted(set(self.sources) - {*SOURCES, RANDOM.name}):
-            raise ValueError(f"the phantom's sources are {', '.join(SOURCES)} and {RANDOM.name}, not {strange[0]}")
+        if strange := sorted(set(self.sources) - set(WORLD)):
+            raise ValueError(f"the phantom's sources are {', '.join(WORLD)}, not {strange[0]}")
         for source, parts in self.splits.items():
             for case_id in (one for ids in parts.values() for one in ids):
                 if not re.fullmatch(f"{source}_[0-9]{{3,9}}", case_id):

@@ -27,8 +27,11 @@ from pancreas_ssl.data.label_checks import holds_pancreas
 from pancreas_ssl.errors import InputError, RunError, require, warn
 from pancreas_ssl.files import make_folder, open_to_append
 
-__all__ = ["USES", "check_role", "deal_folds", "find_source", "folds_of", "full_name", "log_reveal", "open_cases",
-           "role_of", "warn_of_overlap"]  # fmt: skip
+__all__ = ["SIMULATED", "USES", "check_role", "deal_folds", "find_source", "folds_of", "full_name", "log_reveal",
+           "open_cases", "role_of", "warn_of_overlap"]  # fmt: skip
+
+SIMULATED = ("phantom/", "phantom2/", "random_phantoms/", "random_phantoms2/")
+"""How full names of sources begin that hold no patient: results on them are checks of mechanism."""
 
 USES = ("train", "select", "unlabelled", "measure", "oracle")
 REVEALS = "reveals.log"

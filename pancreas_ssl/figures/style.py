@@ -74,6 +74,7 @@ _KNOWN = {
     "C": SeriesStyle(VERMILLION, (0, (3, 1, 1, 1, 1, 1)), "P"),
     "D": SeriesStyle(SKY, (0, (2, 2)), "X"),
 }
+_KNOWN |= {f"{name}2": _KNOWN[name] for name in "AVWX"} | dict(zip("EFG", map(_KNOWN.get, "BCD"), strict=True))
 _OTHERS = [
     SeriesStyle(VERMILLION, (0, (3, 1, 1, 1, 1, 1)), "P"),
     SeriesStyle(GREY, (0, (6, 1, 2, 1)), "*"),
@@ -203,7 +204,7 @@ def series_styles(names, highlight: str | None = None) -> dict[str, SeriesStyle]
     if chosen:  # colours close to the highlight's come last, and its own not at all
         others = [style for style in reversed(_OTHERS) if style.colour != HIGHLIGHT.colour]
     for name in names:
-        known = _KNOWN.get(str(name).removeprefix("phantom/"))
+        known = _KNOWN.get(str(name).removeprefix("phantom/").removeprefix("phantom2/"))
         if known is not None and known not in chosen.values() and name not in chosen:
             chosen[name] = known
     rest = (style for style in others if style not in chosen.values())

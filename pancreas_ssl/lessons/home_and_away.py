@@ -24,7 +24,7 @@ from pancreas_ssl.data.reading import read_image
 from pancreas_ssl.data.roles import check_role, find_source, folds_of, full_name, open_cases, warn_of_overlap
 from pancreas_ssl.data.volume import Original, spacing_of
 from pancreas_ssl.errors import require
-from pancreas_ssl.phantom.cohort import SOURCES, make_case
+from pancreas_ssl.phantom.cohort import make_case
 from pancreas_ssl.phantom.scanner import Scan
 
 __all__ = ["ReadScan", "choose", "dealt", "fold_of", "held_out_patient", "look_at", "named_sources", "only_phantom",
@@ -142,14 +142,14 @@ def look_at(source: str, number: int, home: str) -> Scan | ReadScan:
 
 
 def phantom_key(source: str) -> str | None:
-    """The letter of one of the phantom's seven sources; None for any other source.
+    """The name of one of the phantom's sources with a scanner of its own; None for any other source.
 
     Example:
         >>> phantom_key("phantom/V"), phantom_key("lidc_idri_0001")
         ('V', None)
     """
     card, key = find_source(source)
-    return key if isinstance(card.access, GenerateAccess) and key in SOURCES else None
+    return key if isinstance(card.access, GenerateAccess) and not key.startswith("R") else None
 
 
 def title_of(source: str) -> str:

@@ -84,7 +84,7 @@ class Rescanner:
         self.model, self.home, self.device = model, find_source(home), device
         require(self.home.role != "test", "a source that trains or develops", home, "the test sources stay sealed")
         _, self._anatomy = make_case(self.home, patient)
-        self._seed = patient_seeds(self.home.name, patient)[1]
+        self._seed = patient_seeds(self.home, patient)[1]
         self.name = f"{self.home.name}_{patient:03d}"
         self.turn = lru_cache(maxsize=64)(self._turn)
 

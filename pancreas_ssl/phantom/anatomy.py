@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from pancreas_ssl.errors import require
 from pancreas_ssl.phantom import bowel, skeleton, solid_organs, trunk, upper_gut, vessels
 from pancreas_ssl.phantom.canvas import Canvas
+from pancreas_ssl.phantom.conditions import build_conditions
 from pancreas_ssl.phantom.pancreas import build_pancreas, plan_pancreas
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 from pancreas_ssl.phantom.traits import COURSES, Traits, draw_person
@@ -46,7 +47,7 @@ class Anatomy:
     """A patient's maps. `tissue` holds `Tissue` values, `organ` holds `Organ` values, both uint8 (X, Y, Z), RAS.
 
     `facts`: pancreas_volume_ml, pancreas_fat_fraction, tail_course, has_mass, wide_duct, atrophy, subcutaneous_fat_mm,
-    visceral_fat, gallbladder, stomach_filling, and the centres of the kidneys (body mm).
+    visceral_fat, gallbladder, stomach_filling, ascites, surgery, stent, arms_down, and the kidneys' centres (body mm).
     """
 
     tissue: UInt8[np.ndarray, "X Y Z"]
@@ -77,8 +78,8 @@ def make_anatomy(seed: int, traits: Traits | None = None, grid: Grid | None = No
     skeleton.build_pelvis(canvas, person)
     skeleton.build_ribs(canvas, person)
     skeleton.build_spine(canvas, person)
-    solid_organs.build_liver(canvas, person)
-    solid_organs.build_spleen(canvas, person)
+    solid_organs.build_liver(canvas, person, plan)
+    solid_organs.build_spleen(canvas, person, plan)
     solid_organs.build_kidneys(canvas, person)
     solid_organs.build_adrenals(canvas, person)
     solid_organs.build_gallbladder(canvas, person)
@@ -93,6 +94,7 @@ def make_anatomy(seed: int, traits: Traits | None = None, grid: Grid | None = No
     vessels.build_portal_system(canvas, person, plan)
     vessels.build_arteries(canvas, person, plan)
     trunk.build_table(canvas, person)
+    build_conditions(canvas, person, plan)
     pancreas = canvas.tissue[canvas.organ == Organ.PANCREAS]
     facts = {
         "pancreas_volume_ml": float(pancreas.size * np.prod(grid.spacing) / 1000),

@@ -18,11 +18,12 @@ def build_colon(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     wide = rng.uniform(0.75, 1.3)
     front, droop = 58 + 26 * person.visceral + rng.normal(0, 6), rng.normal(-22, 18)
     right = [[84, 0, -135], [98, -10, -100], [104, -24, -45], [98 + rng.normal(0, 5), -8, -18 + rng.normal(0, 8)]]
+    at = person.place("bowel")
     across = [[72, front - 22, -16 + droop * 0.4], [14, front, droop], [-46, front - 4, droop * 0.8 + 4]]
     left = [[-98, 4 + rng.normal(0, 9), 30 + rng.normal(0, 10)], [-112, -24, 20], [-108, -32, -40], [-102, -16, -100]]
     sigmoid = [[-88, 10, -140], [-48, 20, -165], [-10 + rng.normal(0, 14), -6, -158]]
     rectum = [[4, -58, -176], [0, -66, -200], [0, -60, -260]]
-    path = np.array(right + across + left + sigmoid + rectum)
+    path = np.array([*np.add(right, at), *np.add(across, at), *np.add(left, at), *sigmoid, *rectum])
     radii = np.array([27, 25, 22, 20, 18, 16, 16, 17, 15, 14, 13.5, 14, 14, 15, 17, 17, 14]) * wide
     path = plan.settle(path, radii, overlap=rng.uniform(-6.0, 1.5))
     curve, radius = resample(path, radii, 7.0)
@@ -36,20 +37,22 @@ def build_colon(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
 
 def build_small_bowel(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     """Loops of jejunum (upper left, some under body and tail of the pancreas) and ileum (lower, into the pelvis)."""
-    rng = person.stream("small bowel")
+    rng, at = person.stream("small bowel"), person.place("bowel")
     number = int(rng.integers(person.traits.bowel_loops[0], person.traits.bowel_loops[1] + 1))
     contrast = rng.uniform() < person.traits.oral_contrast
     deep = 24 * person.visceral
-    touching = 0.16 - 0.11 * person.visceral
+    slender, less = person.traits.template.touching
+    touching = slender - less * person.visceral
     for _ in range(number):
         kind = rng.uniform()
         if kind < touching:  # against the pancreas
-            at = plan.line[rng.integers(3, 7)]
-            start = at + np.array([rng.normal(0, 12), rng.normal(6, 14), -rng.uniform(12, 34)])
+            start = plan.line[rng.integers(3, 7)] + np.array(
+                [rng.normal(0, 12), rng.normal(6, 14), -rng.uniform(12, 34)]
+            )
         elif kind < touching + 0.1:
-            start = np.array([rng.uniform(-90, -15), rng.uniform(10, 55), rng.uniform(-20, 25)])
+            start = np.array([rng.uniform(-90, -15), rng.uniform(10, 55), rng.uniform(-20, 25)]) + at
         else:
-            start = np.array([rng.uniform(-85, 85), rng.uniform(-20, 55 + deep), rng.uniform(-165, -25)])
+            start = np.array([rng.uniform(-85, 85), rng.uniform(-20, 55 + deep), rng.uniform(-165, -25)]) + at
         radius = rng.uniform(7, 13)
         points = plan.settle(_wander(rng, start, 6), radius, overlap=rng.uniform(-5.0, 2.0))
         behind = np.where(np.abs(points[:, 0]) < 84, -16 + radius, -34 + radius)  # great vessels and kidneys lie there

@@ -26,7 +26,7 @@ RESPECTS: dict[str, tuple[str, ...]] = {
     "thickness": ("slice_thickness", "spacing"),
     "artefacts": ("streaks", "cupping"),
     "calibration": ("calibration", "calibration_sd"),
-    "field of view": ("padding", "crop", "crop_range", "spare_pancreas"),
+    "field of view": ("padding", "crop", "crop_range", "spare_pancreas", "breathing", "breathing_mm", "reconstructed"),
     "patients": ("traits",),
 }
 """Respects in which sources differ, and the fields of `Source` that each holds (the anatomy's grid apart). `traits.x`
@@ -90,5 +90,5 @@ def in_phases(base: str | Source, patient: int) -> dict[str, Scan]:
     """
     source = find_source(base)
     _, anatomy = make_case(source, patient)
-    _, seed = patient_seeds(source.name, patient)
+    _, seed = patient_seeds(source, patient)
     return {name: scan(anatomy, replace(source, hu=phase(name)), seed) for name in PHASES}

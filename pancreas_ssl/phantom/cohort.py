@@ -1,5 +1,6 @@
-"""The embedded cohort: patients of seven sources, each made from its name and number alone."""
+"""The embedded cohort: patients of every source, each made from its name and number alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,21 +8,25 @@ import numpy as np
 from pancreas_ssl.errors import require
 from pancreas_ssl.files import atomic_path, claim
 from pancreas_ssl.phantom.anatomy import Anatomy, Grid, make_anatomy
-from pancreas_ssl.phantom.profiles import RANDOM, SOURCES, find_source, random_source
+from pancreas_ssl.phantom.profiles import RANDOM, SOURCES, WORLD, find_source, random_source
 from pancreas_ssl.phantom.scanner import Scan, scan
 from pancreas_ssl.phantom.sources import Source
 
-__all__ = ["PHANTOM_VERSION", "SOURCES", "make_case", "patient_seeds", "write_case"]
-
-PHANTOM_VERSION = "phantom-1"
-"""Changes whenever a voxel of the cohort does: sources and patients of one version stay as they are."""
+__all__ = ["SOURCES", "WORLD", "make_case", "patient_seeds", "write_case"]
 
 
-def patient_seeds(source: str, patient: int) -> tuple[int, int]:
-    """Seeds of one patient, (anatomy, scan), from (version, source, patient): no two cohorts share a patient."""
+SHARED = ("coarse_texture", "breathing", "reconstructed", "spare_pancreas")  # of R2 with its patients' scanners
+
+
+def patient_seeds(source: str | Source, patient: int) -> tuple[int, int]:
+    """Seeds of one patient, (anatomy, scan), from (version, source, patient): no two cohorts share a patient.
+
+    The version of a source changes whenever a voxel of its cohort does: sources and patients of one version stay.
+    """
     fine = isinstance(patient, int | np.integer) and not isinstance(patient, bool) and patient >= 0
     require(fine, "a patient number of 0 or more", repr(patient), "count from 0")
-    words = [int.from_bytes(text.encode(), "little") for text in (PHANTOM_VERSION, source)]
+    source = WORLD.get(source, replace(SOURCES["A"], name=source)) if isinstance(source, str) else source
+    words = [int.from_bytes(text.encode(), "little") for text in (source.version, source.name)]
     anatomy, scanner = np.random.SeedSequence([*words, int(patient)]).generate_state(2, np.uint64)
     return int(anatomy), int(scanner)
 
@@ -32,7 +37,7 @@ def make_case(
     """One patient's scan and anatomy.
 
     Args:
-        source: who scans, a name among `SOURCES`, "R" for a scanner of this patient's own, or a `Source`.
+        source: who scans, a name among `WORLD`, "R" or "R2" for a scanner of this patient's own, or a `Source`.
         patient: number within the cohort.
         grid: of the anatomy; by default the source's.
         patient_of: whose patient; by default the source's own. With another source's name, its patient is seen by this
@@ -47,10 +52,11 @@ def make_case(
     """
     source = find_source(source)
     cohort = source if patient_of is None else find_source(patient_of)
-    anatomy_seed, scan_seed = patient_seeds(cohort.name, patient)
+    anatomy_seed, scan_seed = patient_seeds(cohort, patient)
     anatomy = make_anatomy(anatomy_seed, cohort.traits, grid or source.grid)
-    if source is RANDOM:
-        source = random_source(np.random.default_rng([scan_seed, 1]))
+    if source in (RANDOM, WORLD["R2"]):
+        drawn = random_source(np.random.default_rng([scan_seed, 1]))
+        source = replace(drawn, **{name: getattr(source, name) for name in SHARED}) if source is not RANDOM else drawn
     return scan(anatomy, source, scan_seed), anatomy
 
 
@@ -71,7 +77,7 @@ def write_case(source: str | Source, patient: int, folder: str | Path, *, overwr
     for name, array in (("image", result.image), ("label", result.label), ("organs", result.organ)):
         image = nib.Nifti1Image(array, result.affine, dtype=array.dtype)
         image.header.set_xyzt_units("mm")
-        image.header["descrip"] = f"{PHANTOM_VERSION} {result.source} {patient}"
+        image.header["descrip"] = f"{find_source(source).version} {result.source} {patient}"
         image.set_sform(result.affine, code="scanner")
         image.set_qform(result.affine, code="scanner")
         with atomic_path(paths[name]) as temporary:

@@ -76,7 +76,14 @@ def texture_field(
     return field
 
 
-_DENSE = {Tissue.CORTICAL_BONE: 1, Tissue.BOWEL_CONTRAST: 0.8, Tissue.GAS: 0.5, Tissue.MARROW: 0.25, Tissue.TABLE: 0.1}
+_DENSE = {
+    Tissue.CORTICAL_BONE: 1,
+    Tissue.BOWEL_CONTRAST: 0.8,
+    Tissue.GAS: 0.5,
+    Tissue.MARROW: 0.25,
+    Tissue.TABLE: 0.1,
+    Tissue.METAL: 3,
+}
 _OPACITY = np.array([_DENSE.get(value, 0) for value in range(256)], np.float32)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32
 
 __all__ = ["Noise", "read_lattice", "spline_weights"]
 
-CELLS = {"lobule": (6.0, 72), "fine": (4.5, 96), "soft": (18.0, 26)}  # name: (mm, knots)
+CELLS = {"lobule": (6.0, 72), "fine": (4.5, 96), "soft": (18.0, 26), "septa": (2.2, 90)}  # name: (mm, knots)
 
 
 def spline_weights(at: Float[np.ndarray, "N"], size: int, *, periodic: bool) -> Float32[np.ndarray, "N size"]:
@@ -44,7 +44,7 @@ def read_lattice(
 class Noise:
     """Named noise fields of one patient on one grid, each with mean 0 and variance 1, made when first asked for.
 
-    Names: `lobule` (grains of about 10 mm), `fine` (7 mm), `soft` (30 mm).
+    Names: `lobule` (grains of about 10 mm), `fine` (7 mm), `soft` (30 mm), `septa` (4 mm; repeats after 198 mm).
     """
 
     def __init__(self, axes: list[Float32[np.ndarray, "N"]], seed: int):

@@ -48,6 +48,9 @@ _TISSUES: Mapping[Tissue, tuple[float | tuple[float, ...] | None, float, float, 
     Tissue.HEART: ((40, 280, 150, 120), 11, 5, 8),
     Tissue.BOWEL_CONTRAST: (220, 40, 15, 45),
     Tissue.BLADDER: ((4, 4, 6, 30), 4, 0, 0),
+    Tissue.CAVA_BELOW: ((40, 46, 98, 116), 10, 2, 12),
+    Tissue.FLUID: (8, 5, 3, 2),
+    Tissue.METAL: (2600, 300, 0, 0),
 }
 
 FAT_IN_LOBULE = 0.65

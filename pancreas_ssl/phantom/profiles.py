@@ -8,10 +8,11 @@ from pancreas_ssl.errors import require
 from pancreas_ssl.phantom.anatomy import Grid, Traits
 from pancreas_ssl.phantom.optics import KERNELS
 from pancreas_ssl.phantom.phases import PHASES, blend, phase, with_lobules
-from pancreas_ssl.phantom.sources import Source, draw_profile, nominal_profile
+from pancreas_ssl.phantom.second import second_random, second_sources
+from pancreas_ssl.phantom.sources import FIRST_TISSUES, Source, draw_profile, nominal_profile
 from pancreas_ssl.phantom.tissues import Tissue
 
-__all__ = ["RANDOM", "SOURCES", "Source", "draw_profile", "find_source", "nominal_profile", "random_source"]
+__all__ = ["RANDOM", "SOURCES", "WORLD", "Source", "draw_profile", "find_source", "nominal_profile", "random_source"]
 
 _STOUT = dict(subcutaneous_fat=(16.0, 36.0), visceral_fat=(0.4, 1.0))
 _BRIGHT = (200.0, 320.0)  # HU of the oral contrast of those who drank it, in stomach and bowel alike
@@ -82,13 +83,16 @@ RANDOM = _like_a(
 )  # fmt: skip
 
 
+WORLD: dict[str, Source] = SOURCES | second_sources(SOURCES) | {"R": RANDOM, "R2": second_random(RANDOM)}
+"""Every source of every version, by name; those of `phantom-1` are `SOURCES` and R."""
+
+
 def find_source(source: str | Source) -> Source:
-    """A source by name (R: see `RANDOM`), or the source itself; an unknown name is an `InputError`."""
+    """A source by name (see `WORLD`), or the source itself; an unknown name is an `InputError`."""
     if isinstance(source, Source):
         return source
-    known = SOURCES | {RANDOM.name: RANDOM}
-    require(source in known, f"a source among {', '.join(known)}", repr(source), "choose one of them")
-    return known[source]
+    require(source in WORLD, f"a source among {', '.join(WORLD)}", repr(source), "choose one of them")
+    return WORLD[source]
 
 
 def random_source(rng: np.random.Generator, wild: float = 0.05) -> Source:
@@ -105,7 +109,9 @@ def random_source(rng: np.random.Generator, wild: float = 0.05) -> Source:
     first, second = rng.choice(len(PHASES), 2)
     table = blend(PHASES[first], PHASES[second], float(rng.uniform()) if rng.uniform() < 0.6 else 0.0)
     if rng.uniform() < wild:
-        soft = [t for t in Tissue if -20 < table[t] < 230 and t not in (Tissue.MARROW, Tissue.DISC)]
+        soft = [
+            t for t in Tissue if -20 < table[t] < 230 and t < FIRST_TISSUES and t not in (Tissue.MARROW, Tissue.DISC)
+        ]
         table = with_lobules(table | dict(zip(soft, rng.uniform(0, 220, len(soft)).tolist(), strict=True)))
     noise = float(np.exp(rng.uniform(np.log(3.0), np.log(30.0))))
     fat = float(rng.uniform(0, 0.16))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int16, UInt8
+from jaxtyping import Bool, Float, Float32, Int16, Int64, UInt8
 
 from pancreas_ssl.phantom.anatomy import Anatomy
 from pancreas_ssl.phantom.fields import noise_field, streak_field, texture_field, thickness_factor
@@ -136,10 +136,26 @@ def _noise(shape, spacing, source: Source, rng) -> Float32[np.ndarray, "X Y Z"]:
     return field
 
 
-def _crop(organ, source: Source, spacing: float, rng) -> slice:
-    """Which slices the scan covers."""
+def _window(organ, source: Source, spacing: tuple[float, float, float], rng) -> tuple[Int64[np.ndarray, "N"], tuple]:
+    """Which slices the scan covers (a breath makes it skip some, or see them twice), and which part of x and y."""
+    uniform = rng.uniform(size=7)
+    slices = np.arange(organ.shape[2])[_crop(organ, source, spacing[2], *uniform[:3])]
+    if uniform[3] < source.breathing and len(slices) > 8:
+        low, high = source.breathing_mm
+        jump = max(1, round((low + (high - low) * uniform[4]) / spacing[2])) * (1 if uniform[5] < 0.5 else -1)
+        at = len(slices) // 4 + int(uniform[6] * len(slices) / 2)
+        slices = np.concatenate([slices[:at], slices[at + jump :]])
+    shape, plane = organ.shape[:2], np.array(organ.shape[:2])
+    if source.reconstructed is not None:
+        low, high = source.reconstructed
+        plane = np.minimum(plane, np.rint((low + (high - low) * rng.uniform()) / np.array(spacing[:2])).astype(int))
+    first = (shape - plane) // 2
+    return slices, tuple(map(slice, first.tolist(), (first + plane).tolist()))
+
+
+def _crop(organ, source: Source, spacing: float, happens: float, below: float, above: float) -> slice:
+    """Which slices a scan without a breath covers."""
     n = organ.shape[2]
-    happens, below, above = rng.uniform(size=3)
     if happens >= source.crop:
         return slice(0, n)
     low, high = source.crop_range
@@ -175,9 +191,9 @@ def scan(anatomy: Anatomy, source: str | Source, seed: int) -> Scan:
     source = find_source(source)
     parts = _streams(np.random.default_rng(seed), "crop profile texture streaks noise calibration")
     spacing = tuple(float(s) for s in np.linalg.norm(anatomy.affine[:3, :3], axis=0))
-    window = _crop(anatomy.organ, source, spacing[2], parts["crop"])
-    tissue, organ = anatomy.tissue[:, :, window], anatomy.organ[:, :, window]
-    origin = np.array([0.0, 0.0, window.start * spacing[2]])
+    slices, plane = _window(anatomy.organ, source, spacing, parts["crop"])
+    tissue, organ = (volume[*plane][:, :, slices] for volume in (anatomy.tissue, anatomy.organ))
+    origin = np.array([*(part.start for part in plane), slices[0]]) * spacing
 
     profile = draw_profile(source, parts["profile"])
     hu = _paint(tissue, profile, source, spacing, parts["texture"])

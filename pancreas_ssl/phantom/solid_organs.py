@@ -4,6 +4,7 @@ import numpy as np
 
 from pancreas_ssl.phantom.canvas import Canvas
 from pancreas_ssl.phantom.geometry import Box
+from pancreas_ssl.phantom.pancreas import PancreasPlan
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 from pancreas_ssl.phantom.traits import Person
 
@@ -15,32 +16,42 @@ def _below_diaphragm(canvas: Canvas, box: Box) -> np.ndarray:
     return (canvas.fields["cavity"][box.slices] < -1.5) & (canvas.fields["diaphragm"][box.slices] < -1.5)
 
 
-def build_liver(canvas: Canvas, person: Person) -> None:
+def _apart(canvas: Canvas, person: Person, plan: PancreasPlan, box: Box, organ: str) -> np.ndarray | bool:
+    """True where an organ leaves room for the pancreas and the fat between the two."""
+    on_average = person.traits.template
+    if organ not in on_average.apart:
+        return True
+    return canvas.tube(plan.line, plan.radii + on_average.apart[organ], flatten=on_average.flatten).on(box) > 0
+
+
+def build_liver(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     """Right lobe filling the space under the right dome, a tapering left lobe, a caudate lobe, veins inside."""
-    rng = person.stream("liver")
+    rng, at = person.stream("liver"), person.place("liver")
     long = rng.normal(0, 10)
     right = canvas.ellipsoid(
-        (91 + rng.normal(0, 5), -4, 44 + long),
-        (66 * rng.uniform(0.9, 1.1), 84 * rng.uniform(0.92, 1.06), 78 * rng.uniform(0.92, 1.18)),
+        at + (91 + rng.normal(0, 5), -4, 44 + long),
+        person.size("liver")
+        * np.array([66 * rng.uniform(0.9, 1.1), 84 * rng.uniform(0.92, 1.06), 78 * rng.uniform(0.92, 1.18)]),
         turn=(0, rng.normal(12, 5), rng.normal(-24, 6)),
         power=2.4,
     )
     left = canvas.ellipsoid(
-        (14 + rng.normal(0, 16), 52, 67 + rng.normal(0, 6)),
+        at + (14 + rng.normal(0, 16), 52, 67 + rng.normal(0, 6)),
         (74 * rng.uniform(0.85, 1.15), 36, 36 * rng.uniform(0.8, 1.15)),
         turn=(0, rng.normal(-12, 5), -8),
     )
-    caudate = canvas.ellipsoid((25, -22, 60 + long * 0.3), (21, 22, 30), turn=(0, 0, 20))
-    dome = canvas.ellipsoid((74, -4, 92), (60, 74, 52))  # up to the diaphragm, which cuts it
+    caudate = canvas.ellipsoid(at + (25, -22, 60 + long * 0.3), (21, 22, 30), turn=(0, 0, 20))
+    dome = canvas.ellipsoid(at + (74, -4, 92), (60, 74, 52))  # up to the diaphragm, which cuts it
     for box, sd in (right, dome, left, caudate):
         surface = sd + canvas.noise("soft", box.slices) * np.float32(2.0)
-        canvas.paint(box, (surface < 0) & _below_diaphragm(canvas, box), Tissue.LIVER, Organ.LIVER)
-    fissure = canvas.tube([(30, 90, 70), (26, 62, 44), (24, 40, 34)], [3.2, 3.4, 4.0])
+        free = _below_diaphragm(canvas, box) & _apart(canvas, person, plan, box, "liver")
+        canvas.paint(box, (surface < 0) & free, Tissue.LIVER, Organ.LIVER)
+    fissure = canvas.tube(at + np.array([(30, 90, 70), (26, 62, 44), (24, 40, 34)]), [3.2, 3.4, 4.0])
     canvas.fill(fissure, Tissue.VISCERAL_FAT, Organ.BACKGROUND)
-    _liver_veins(canvas, rng, long)
+    _liver_veins(canvas, rng, long, at)
 
 
-def _liver_veins(canvas: Canvas, rng: np.random.Generator, long: float) -> None:
+def _liver_veins(canvas: Canvas, rng: np.random.Generator, long: float, at: np.ndarray) -> None:
     """Hepatic veins towards the vena cava and branches of the portal vein; vein tissue inside the organ liver."""
     wide = rng.uniform(0.7, 1.2)
     meet = np.array([26, -16, 86 + long * 0.3])
@@ -54,7 +65,7 @@ def _liver_veins(canvas: Canvas, rng: np.random.Generator, long: float) -> None:
         ([gate, (34, 30, 56), (4, 52, 62)], (5, 3.4, 2)),
     ]
     for points, radii in paths:
-        points = [np.asarray(p) + rng.normal(0, 2.5, 3) for p in points]
+        points = [np.asarray(p) + rng.normal(0, 2.5, 3) + at for p in points]
         solid = canvas.tube(points, np.array(radii) * wide, margin=1.0)
         canvas.fill(solid, Tissue.VEIN, Organ.LIVER, canvas.organ[solid.box.slices] == Organ.LIVER)
 
@@ -63,9 +74,10 @@ def build_gallbladder(canvas: Canvas, person: Person) -> None:
     """A pear under the right lobe of the liver, or none."""
     rng = person.stream("gallbladder")
     missing = rng.uniform() < person.traits.gallbladder_missing
-    size = rng.uniform(0.65, 1.2)
-    neck = np.array([52 + rng.normal(0, 4), 22, 18 + rng.normal(0, 5)])
+    size = rng.uniform(0.65, 1.2) * person.size("gallbladder")
+    neck = np.array([52 + rng.normal(0, 4), 22, 18 + rng.normal(0, 5)]) + person.place("gallbladder")
     fundus = neck + np.array([14 + rng.normal(0, 6), 36 + rng.normal(0, 5), -26 + rng.normal(0, 8)])
+    missing = missing or person.facts["surgery"] == "gallbladder"
     person.facts["gallbladder"] = not missing
     if missing:
         return
@@ -73,26 +85,32 @@ def build_gallbladder(canvas: Canvas, person: Person) -> None:
     canvas.fill(solid, Tissue.GALLBLADDER, Organ.GALLBLADDER, canvas.fields["cavity"][solid.box.slices] < -2)
 
 
-def build_spleen(canvas: Canvas, person: Person) -> None:
+def build_spleen(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     """A lens between the left ribs, the stomach and the kidney, its hollow side turned to the hilum."""
+    if person.facts["surgery"] == "spleen":
+        return
     rng = person.stream("spleen")
-    size = rng.uniform(0.9, 1.3)
-    centre = np.array([-90 + rng.normal(0, 4), -54 + rng.normal(0, 6), 46 + rng.normal(0, 9)])
+    size = rng.uniform(*person.traits.template.spleen)
+    centre = np.array([-90 + rng.normal(0, 4), -54 + rng.normal(0, 6), 46 + rng.normal(0, 9)]) + person.place("spleen")
     turn = (rng.normal(-25, 8), 0, rng.normal(-22, 6))
     box, sd = canvas.ellipsoid(centre, (32 * size, 46 * size, 52 * size), turn=turn)
     hollow = canvas.ellipsoid(centre + [44, 26, -6], (26, 36, 38), margin=6)
     sd = sd + canvas.noise("soft", box.slices) * np.float32(1.5)
     inside = (sd < 0) & _below_diaphragm(canvas, box) & (hollow.on(box) > 0)
+    inside &= _apart(canvas, person, plan, box, "spleen")
     canvas.paint(box, inside, Tissue.SPLEEN, Organ.SPLEEN)
 
 
 def build_kidneys(canvas: Canvas, person: Person) -> None:
     """Cortex, pyramids of medulla and a fatty sinus, in perirenal fat; the left one a little higher."""
-    rng = person.stream("kidneys")
-    for side, height in ((1, -20.0), (-1, -6.0)):
-        centre = np.array([side * (66 + rng.normal(0, 4)), -52 + rng.normal(0, 4), height + rng.normal(0, 9)])
-        radii = np.array([27, 28, 53]) * rng.uniform(0.88, 1.1) * np.exp(rng.normal(0, 0.04, 3))
+    rng, on_average, at = person.stream("kidneys"), person.traits.template, person.place("kidneys")
+    for side, height in zip((1, -1), on_average.kidney_z, strict=True):
+        offset = rng.normal(0, 1, 3) * on_average.kidney_sd
+        centre = np.array([side * (on_average.kidney_x + offset[0]), -52 + offset[1], height + offset[2]]) + at
+        radii = np.array([27, 28, 53]) * rng.uniform(0.88, 1.1) * np.exp(rng.normal(0, 0.04, 3)) * person.size("kidney")
         lean = (rng.normal(12, 4), side * rng.normal(-11, 4), side * rng.normal(28, 8))
+        if person.facts["surgery"] == "kidney" and side == (1 if person.seed % 2 else -1):
+            continue
         box, sd = canvas.ellipsoid(centre, radii, turn=lean, power=2.2, margin=9)
         hollow = canvas.ellipsoid(centre + [-side * 17, 9, 0], (14, 9, 22), margin=9).on(box)
         soft, grain = canvas.noise("soft", box.slices), canvas.noise("lobule", box.slices)
@@ -110,9 +128,11 @@ def build_kidneys(canvas: Canvas, person: Person) -> None:
 
 def build_adrenals(canvas: Canvas, person: Person) -> None:
     """Two limbs and a body above and in front of each kidney, about 5 mm thick."""
-    rng = person.stream("adrenals")
+    rng, at = person.stream("adrenals"), person.place("kidneys") + person.place("adrenals")
+    apart, *build = person.traits.template.adrenal
+    thick, long = np.array(build) * person.size("adrenal")
     for side in (-1, 1):
-        head = np.array([side * 34, -34, 32 + rng.normal(0, 4)])
-        for reach in np.array([(side * 12, -16, -6), (side * 4, -20, 2)]):
-            limb = canvas.tube([head, head + reach * 0.5 + [0, -1, 2], head + reach], [2.6, 2.8, 2.0])
+        head = np.array([side * apart, -34, 32 + rng.normal(0, 4)]) + at
+        for reach in long * np.array([(side * 12, -16, -6), (side * 4, -20, 2)]):
+            limb = canvas.tube([head, head + reach * 0.5 + [0, -1, 2], head + reach], thick * np.array([2.6, 2.8, 2.0]))
             canvas.fill(limb, Tissue.ADRENAL, Organ.ADRENAL)

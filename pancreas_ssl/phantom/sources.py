@@ -14,6 +14,7 @@ from pancreas_ssl.phantom.tissues import Tissue
 __all__ = ["ROLES", "Source", "draw_profile", "nominal_profile"]
 
 ROLES = ("train", "development", "test")
+FIRST_TISSUES = 34  # of `phantom-1`; later ones draw after them, so that its patients keep their draws
 _FLUIDS = (Tissue.STOMACH_CONTENT, Tissue.DUODENUM_CONTENT, Tissue.BOWEL_CONTENT)
 
 
@@ -38,7 +39,10 @@ class Source:
         padding: value outside the round field of view, or None for plain air.
         crop, crop_range: probability that the scan starts and ends short; share of its height lost at each end.
         spare_pancreas: whether the crop stays 12 mm clear of the pancreas.
-        traits, grid: the population; the anatomy's grid.
+        breathing, breathing_mm: probability that the patient breathed between two slices, and by how much the organs
+            jumped along the body: what lies there is skipped or seen twice.
+        reconstructed: range of the width of the square field of view in plane, mm, or None for the whole grid.
+        traits, grid: the population; the anatomy's grid. version: of the phantom that the source belongs to.
 
     Example:
         >>> from dataclasses import replace
@@ -70,8 +74,12 @@ class Source:
     crop: float = 0.4
     crop_range: tuple[float, float] = (0.0, 0.2)
     spare_pancreas: bool = True
+    breathing: float = 0.0
+    breathing_mm: tuple[float, float] = (4.0, 12.0)
+    reconstructed: tuple[float, float] | None = None
     traits: Traits = Traits()
     grid: Grid = Grid()
+    version: str = "phantom-1"
 
     def __post_init__(self):
         here = f"in source {self.name!r}"
@@ -105,12 +113,13 @@ def draw_profile(source: Source, rng: np.random.Generator) -> dict[Tissue, float
     each tissue's own; all normals are cut at 2 sd. Diffuse fat in the pancreas and oral contrast are drawn too.
     The order of draws never changes with the source, so one seed gives one patient in every source.
     """
-    normal = np.clip(rng.standard_normal(len(Tissue) + 2), -2, 2)
+    normal = np.clip(rng.standard_normal(FIRST_TISSUES + 2), -2, 2)
     uniform = rng.uniform(size=2)
+    later = np.clip(rng.standard_normal(len(Tissue) - FIRST_TISSUES), -2, 2)
     unenhanced = phase("noncontrast")
     out = {}
     for t in Tissue:
-        own = source.hu_jitter * PATIENT_SD[t] * normal[t]
+        own = source.hu_jitter * PATIENT_SD[t] * (normal[t] if t < FIRST_TISSUES else later[t - FIRST_TISSUES])
         enhancement = max(source.hu[t] - unenhanced[t], 0.0) if t not in _FLUIDS else 0.0
         out[t] = float(source.hu[t] + source.contrast_sd * normal[-1] * enhancement + own)
     f = float(np.clip(source.pancreas_fat[0] + source.pancreas_fat[1] * normal[-2], 0, 0.8))

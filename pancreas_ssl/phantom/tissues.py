@@ -42,6 +42,9 @@ class Tissue(IntEnum):
     HEART = 31
     BOWEL_CONTRAST = 32  # loops filled with positive oral contrast
     BLADDER = 33
+    CAVA_BELOW = 34  # the vena cava below the kidneys, which contrast reaches late
+    FLUID = 35  # ascites
+    METAL = 36  # stents and clips
 
 
 class Organ(IntEnum):

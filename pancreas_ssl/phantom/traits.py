@@ -7,6 +7,7 @@ import numpy as np
 
 from pancreas_ssl.errors import require
 from pancreas_ssl.phantom.geometry import Pose, rotation
+from pancreas_ssl.phantom.template import FIRST, Template
 
 __all__ = ["COURSES", "Person", "Traits", "draw_person"]
 
@@ -18,6 +19,10 @@ COURSES = {
     "transverse": (0.10, 0.20, 0.25),  # nearly level
     "horseshoe": (0.85, 0.70, -0.10),  # climbs, and comes down again to the tail
 }
+
+
+SURGERY = ("gallbladder", "gallbladder", "gallbladder", "spleen", "kidney", "tail")
+"""What may have been taken out by a previous operation, the commonest three times as often as each other."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,9 @@ class Traits:
         duct_dilation_probability: a wide duct (2-4 mm radius) without a mass.
         gallbladder_missing, distended_stomach, oral_contrast, table, loaded_colon: probabilities.
         bowel_loops: number of small-bowel loops, (fewest, most).
+        ascites, surgery, arms_down: probabilities. stent: that of a stent in the bile duct of those who have a mass
+            or a wide duct.
+        template: where organs lie and how large they are; one for each version of the phantom.
 
     Example:
         >>> Traits(mass_probability=0.4, atrophy=(0.2, 0.8)).mass_probability
@@ -57,6 +65,11 @@ class Traits:
     loaded_colon: float = 0.5
     table: float = 0.85
     bowel_loops: tuple[int, int] = (26, 44)
+    ascites: float = 0.0
+    surgery: float = 0.0
+    stent: float = 0.0
+    arms_down: float = 0.0
+    template: Template = FIRST
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -88,6 +101,14 @@ class Person:
     wide_duct: bool
     facts: dict = field(default_factory=dict)
 
+    def place(self, organ: str) -> np.ndarray:
+        """This patient's shift of an organ, body mm; zero where the template has none."""
+        return self.traits.template.shifts(self.stream("places")).get(organ, np.zeros(3))
+
+    def size(self, organ: str) -> float:
+        """This patient's factor on an organ's linear size; 1 where the template has none."""
+        return float(self.stream(f"size of {organ}").uniform(*self.traits.template.sizes.get(organ, (1.0, 1.0))))
+
     def stream(self, name: str) -> np.random.Generator:
         """An own random stream for each structure: a change in one leaves the others as they were."""
         return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
@@ -108,7 +129,7 @@ def draw_person(seed: int, traits: Traits) -> Person:
     volume = np.clip(mean * np.exp(rng.normal(0, spread) - spread**2 / 2), smallest, largest)
     weights = np.asarray(traits.course_weights, float)
     atrophy, infiltration = rng.uniform(*traits.atrophy), rng.uniform(*traits.fat_infiltration)
-    return Person(
+    person = Person(
         seed=seed,
         traits=traits,
         pose=Pose(turn, scale, shift),
@@ -123,3 +144,12 @@ def draw_person(seed: int, traits: Traits) -> Person:
         mass=bool(rng.uniform() < traits.mass_probability),
         wide_duct=bool(rng.uniform() < traits.duct_dilation_probability),
     )
+    later = person.stream("facts").uniform(size=5)
+    kind = SURGERY[int(later[4] * len(SURGERY))]
+    person.facts.update(
+        ascites=bool(later[0] < traits.ascites),
+        surgery=kind if later[1] < traits.surgery else "",
+        stent=bool(later[2] < traits.stent and (person.mass or person.wide_duct)),
+        arms_down=bool(later[3] < traits.arms_down),
+    )
+    return person

@@ -25,7 +25,8 @@ def outline(person: Person, z: Float[np.ndarray, "..."]) -> tuple[Float[np.ndarr
     """Half width, half depth in front and half depth behind (mm) of the muscle wall at body heights z."""
     belly = np.interp(z, HEIGHTS, BELLY) * person.visceral
     width = np.interp(z, HEIGHTS, WIDTH) + 14 * belly
-    return width, np.interp(z, HEIGHTS, FRONT) + 30 * belly, np.interp(z, HEIGHTS, BACK)
+    behind = np.interp(z, HEIGHTS, BACK) + person.traits.template.back * np.interp(z, [-30, 60], [0, 1])
+    return width, np.interp(z, HEIGHTS, FRONT) + 30 * belly, behind
 
 
 def coarse_field(
@@ -105,7 +106,8 @@ def _muscle(canvas: Canvas, points: list, radii: np.ndarray, flatten: tuple | No
 def build_chest(canvas: Canvas, person: Person) -> None:
     """Diaphragm, lungs, heart and gullet; leaves `diaphragm` (height above it, mm, negative below) on the canvas."""
     rng = person.stream("chest")
-    top, drop = rng.normal(108, 6), rng.uniform(60, 85)
+    steep, least, most = person.traits.template.dome
+    top, drop = rng.normal(108, 6), rng.uniform(least, most)
     cavity = canvas.fields["cavity"]
 
     def dome(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray]:
@@ -113,7 +115,7 @@ def build_chest(canvas: Canvas, person: Person) -> None:
         dy = y - CENTRE_Y
         depth = np.where(dy > 0, front, back) - 12
         edge = np.clip((np.abs(x) / (width - 12)) ** 2.4 + (np.abs(dy) / depth) ** 2.4, 0, 1.5)
-        height = top + 7 * np.tanh(x / 40) - drop * edge**2.4 - 14 * np.exp(-((x / 26) ** 2)) - 12 * (dy < 0) * edge
+        height = top + 7 * np.tanh(x / 40) - drop * edge**steep - 14 * np.exp(-((x / 26) ** 2)) - 12 * (dy < 0) * edge
         return ((z - height),)
 
     (above,) = coarse_field(canvas, dome)

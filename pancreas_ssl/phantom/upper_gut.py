@@ -51,10 +51,10 @@ def build_stomach(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     rng = person.stream("stomach")
     full = rng.uniform(1.0, 1.3) if rng.uniform() < person.traits.distended_stomach else rng.uniform(0.5, 0.92)
     low = rng.normal(0, 10)
-    radii = np.array([28, 32, 27, 21, 15, 9]) * full
+    radii = np.array([28, 32, 27, 21, 15, 9]) * full * person.size("stomach")
     radii[-1] = 9.0
     body = [[-58 + rng.normal(0, 6), -22, 80], [-70 + rng.normal(0, 6), 14, 60], [-62 + rng.normal(0, 7), 44, 30 + low]]
-    points = np.array([*body, [-28, 62, 8 + 1.2 * low], [8, 60, 2 + 1.2 * low], [34, 42, 6]])
+    points = np.array([*body, [-28, 62, 8 + 1.2 * low], [8, 60, 2 + 1.2 * low], [34, 42, 6]]) + person.place("stomach")
     points = plan.settle(points, radii, overlap=rng.uniform(0, 3), pull=rng.uniform(0, 22) * (1.1 - person.visceral))
     content = Tissue.BOWEL_CONTRAST if rng.uniform() < person.traits.oral_contrast else Tissue.STOMACH_CONTENT
     level = float(np.average(points[:4, 1])) + rng.uniform(-5, 30)
@@ -68,10 +68,11 @@ def build_duodenum(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     """Bulb, descending part along the head, horizontal part below it, ascending part to the jejunum."""
     rng = person.stream("duodenum")
     head, low = plan.line[1], plan.line[0]
-    radii = np.array([9.5, 10.5, 11, 11.5, 11, 9.5, 9, 9.5]) * rng.uniform(0.8, 1.2)
+    radii = np.array([9.5, 10.5, 11, 11.5, 11, 9.5, 9, 9.5]) * rng.uniform(0.8, 1.2) * person.size("duodenum")
     beside = head[0] + plan.radii[1] + radii[3] - 3
     bottom = min(low[2] - plan.radii[0] - radii[5] + 4, head[2] - 22)
-    down = [[34, 42, 6], [50, 28, 8], [beside, head[1] + 8, head[2] + 12], [beside, head[1] - 4, head[2] - 14]]
+    bulb = person.place("stomach") + np.array([[34, 42, 6], [50, 28, 8]])
+    down = [*bulb, [beside, head[1] + 8, head[2] + 12], [beside, head[1] - 4, head[2] - 14]]
     across = [[head[0] + 12, head[1] - 12, bottom - 2], [head[0] - 18, -8, bottom]]
     up = [[-16, -6, bottom + rng.uniform(0, 10)]]
     up += [[-34 + rng.normal(0, 5), 8, min(plan.line[4][2] - 22, -14) + rng.normal(0, 4)]]

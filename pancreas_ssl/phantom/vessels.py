@@ -89,8 +89,11 @@ def build_vena_cava(canvas: Canvas, person: Person) -> None:
     cava = np.stack([np.array([14, 20, 25, 25, 24, 21, 14]), front, heights], axis=1)
     radii = np.array([13, 13, 13, 12, 11.5, 11, 10]) * wide
     solid = canvas.tube(cava, radii, margin=1.0, step=8.0, flatten=(1.0, flat, 1.0))
-    free = ~np.isin(canvas.organ[solid.box.slices], (Organ.BONE, Organ.PANCREAS))
+    free = ~np.isin(canvas.organ[solid.box.slices], (*person.traits.template.cava_spares, Organ.PANCREAS))
     canvas.fill(solid, Tissue.VENA_CAVA, Organ.VENA_CAVA, free)
+    if person.traits.template.late_cava:  # below the renal veins blood comes from the legs, which contrast reaches late
+        height = canvas.body(solid.box)[2] + canvas.noise("soft", solid.box.slices) * np.float32(5)
+        canvas.fill(solid, Tissue.CAVA_BELOW, where=free & (height < -16))
     for side in (-1, 1):
         iliac = [cava[-1], cava[-1] + (side * 18 - 5, -3, -26)]
         iliac += [(side * 44, -30, -142), (side * 58, 4, -186), (side * 64, 40, -225)]

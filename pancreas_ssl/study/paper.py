@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pancreas_ssl.data.roles import SIMULATED
 from pancreas_ssl.errors import require, without_paths
 from pancreas_ssl.evaluation.metrics import EMPTY_DISTANCE_MM
 from pancreas_ssl.figures.described import Described
@@ -99,7 +100,7 @@ def tex(text: object) -> str:
 def _limits(found: ShippedStudy) -> str:
     """What every caption has to say: on phantoms a check of mechanism, and leaks."""
     sources = (found.config.train, *found.summary["source"])
-    phantoms = all(str(source).startswith("phantom/") for source in sources)
+    phantoms = all(str(source).startswith(SIMULATED) for source in sources)
     said = ["Simulated CT (phantom): a check of mechanism, no clinical result."] * phantoms
     if leaks := found.facts.get("leaks"):
         said.append(f"Leak: {leaks} rows are of scans that trained the network they measure; they say nothing of new "

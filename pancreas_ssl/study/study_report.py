@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pancreas_ssl.data.roles import REVEALS, full_name, role_of
+from pancreas_ssl.data.roles import REVEALS, SIMULATED, full_name, role_of
 from pancreas_ssl.evaluation.metrics import EMPTY_DISTANCE_MM
 from pancreas_ssl.figures.described import Described
 from pancreas_ssl.study.config import Study
@@ -70,7 +70,7 @@ def report(
 
 def _limits(study: Study, facts: dict[str, Any]) -> list[str]:
     sentences = []
-    if all(full_name(source).startswith("phantom/") for source in (study.train, *study.measure)):
+    if all(full_name(source).startswith(SIMULATED) for source in (study.train, *study.measure)):
         sentences.append("On synthetic phantoms every result is a check of mechanism, never a clinical one.")
     roles = ", ".join(f"{full_name(source)} ({role_of(source)})" for source in study.measure)
     sentences.append(f"Trained on {full_name(study.train)}; measured on {roles}.")

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-__all__ = ["model_card"]
+from pancreas_ssl.data.roles import SIMULATED
 
-SIMULATED = ("phantom/", "random_phantoms/")
+__all__ = ["model_card"]
 
 
 def model_card(name: str, facts: dict, size: int) -> str:

@@ -6,7 +6,7 @@ from scipy.ndimage import binary_erosion
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.phantom.anatomy import Grid
-from pancreas_ssl.phantom.cohort import PHANTOM_VERSION, SOURCES, make_case, patient_seeds, write_case
+from pancreas_ssl.phantom.cohort import SOURCES, WORLD, make_case, patient_seeds, write_case
 from pancreas_ssl.phantom.tissues import Organ
 from tests.phantom.measures import voxel_digest
 
@@ -22,10 +22,10 @@ SOLID_ORGANS = (
 
 
 def test_no_two_cohorts_share_a_patient():
-    seeds = {patient_seeds(source, patient) for source in SOURCES for patient in range(64)}
-    assert len(seeds) == len({s[0] for s in seeds}) == 7 * 64
+    seeds = {patient_seeds(source, patient) for source in WORLD for patient in range(64)}
+    assert len(seeds) == len({s[0] for s in seeds}) == len(WORLD) * 64
     assert patient_seeds("A", 3) == patient_seeds("A", np.int64(3))
-    assert PHANTOM_VERSION
+    assert {source.version for source in WORLD.values()} == {"phantom-1", "phantom-2"}
 
 
 @pytest.mark.parametrize("patient", [-1, 1.5, True, "3"])
