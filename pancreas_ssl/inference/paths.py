@@ -194,7 +194,8 @@ def _segment(
     why = _difference(about, known)
     if why is None:
         ml, seconds, warnings, facts = (known[0].get(name) for name in ("volume_ml", "seconds", "warnings", "facts"))
-        said = _message(*warnings or (), *warnings_about(facts or {}, model.metadata.get("ranges", {})))
+        doubts = warnings_about(facts or {}, model.metadata.get("ranges", {}), scan.limits.pancreas_ml)
+        said = _message(*warnings or (), *doubts)
         return _row(case, ml, seconds, "skipped", said, mask, facts)
     if seg is not None:
         check_source(headers := sorted_series(scan.path, scan.series))
@@ -207,14 +208,15 @@ def _segment(
         np.rint(steps, out=steps)
         steps /= 4096
         write_on_original(entropy, steps, volume, about)
-    said = _message(why, *warnings, *prediction.warnings)
+    doubts = warnings_about(prediction.facts, prediction.ranges, scan.limits.pancreas_ml)
+    said = _message(why, *warnings, *doubts)
     row = _row(case, prediction.volume_ml, time.perf_counter() - start, "done", said, mask, prediction.facts)
     try:
         if seg is not None:
             parameters = {"weights": about["weights"][:16], **{name: str(value) for name, value in options.items()}}
             write_seg(seg, as_stored(prediction.mask, volume.original), headers, parameters, about)
         facts = {"volume_ml": row["volume_ml"], "seconds": row["seconds"], "warnings": warnings}
-        facts |= {"facts": prediction.facts, "how_sure": prediction.how_sure, "doubts": prediction.warnings}
+        facts |= {"facts": prediction.facts, "how_sure": prediction.how_sure, "doubts": doubts}
         write_on_original(mask, prediction.mask, volume, about | facts)
     except BaseException:
         for path in (entropy, seg):

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32, Shaped
 from scipy import ndimage
 
+from pancreas_ssl.data.cards import Limits
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.evaluation.components import largest_component
 from pancreas_ssl.inference.tissue import TISSUE_ABOVE, is_tissue
@@ -29,7 +30,6 @@ WATCHED = (5, 50, 95)  # the percentiles that are compared with those of the tra
 PLANES = 32
 FEWEST = 1000  # voxels of soft tissue by which it is known
 BAND_MM = 6.0
-USUAL_ML = (15.0, 250.0)  # adult pancreases; outside, the mask deserves a look
 SPILL = 0.1  # share of what was marked
 LEAST = {"hu": 5.0, "noise": 1.0, "height_mm": 15.0, "width_mm": 30.0, "slice_mm": 0.5, "volume_ml": 5.0,
          "expected_dice": 0.02, "doubt": 0.02}  # fmt: skip
@@ -156,7 +156,9 @@ def ends_of(mask: Shaped[np.ndarray, "X Y Z"]) -> str:
     return " and ".join(name for name, end in (("lowest", 0), ("highest", -1)) if along[end])
 
 
-def warnings_about(facts: Mapping[str, Any], ranges: Mapping[str, Any]) -> list[str]:
+def warnings_about(
+    facts: Mapping[str, Any], ranges: Mapping[str, Any], usual_ml: tuple[float, float] = Limits().pancreas_ml
+) -> list[str]:
     """A sentence for each range that a scan, or the answer about it, leaves; none is no promise.
 
     A range is widened before by a quarter of its width and, as few patients show little of it, by twice the width over
@@ -165,6 +167,7 @@ def warnings_about(facts: Mapping[str, Any], ranges: Mapping[str, Any]) -> list[
     Args:
         facts: of `scan_facts` and `answer_facts`, and `ends` (`ends_of`).
         ranges: of the weights' header, `{"trained": ..., "home": ...}`; empty: only what needs no range is checked.
+        usual_ml: volumes of a pancreas, as a card's limits have them.
 
     Example:
         >>> trained = {"n": 24, "hu_50": [55.0, 65.0]}
@@ -186,8 +189,8 @@ def warnings_about(facts: Mapping[str, Any], ranges: Mapping[str, Any]) -> list[
     if facts.get("ends"):
         told.append(f"expected the whole pancreas within the scan, the mask reaches its {facts['ends']} slice: a part "
                     "may lie outside")  # fmt: skip
-    if not USUAL_ML[0] <= ml <= USUAL_ML[1]:
-        told.append(f"{ml:.1f} mL is outside the usual {USUAL_ML[0]:g} to {USUAL_ML[1]:g} mL: look at the mask")
+    if not usual_ml[0] <= ml <= usual_ml[1]:
+        told.append(f"{ml:.1f} mL is outside the usual {usual_ml[0]:g} to {usual_ml[1]:g} mL: look at the mask")
     else:
         told.append(_left(facts, home, "volume_ml", "a volume", "mL", "both", "look at the mask"))
     said = "the network is unsure where the pancreas ends, look at the mask"
