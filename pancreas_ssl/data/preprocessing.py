@@ -203,7 +203,8 @@ def _restored(file: PreparedFile, case: Case, window: Window, mapped: bool) -> P
         image, label, organs = (None if array is None else array[...] for array in (image, label, organs))
     affine = np.array(file.facts["affine"])
     where = spacing_of(affine), affine, window
-    known = file.facts["voxels"], tuple(file.facts["scan_spacing"])
+    sides = file.facts["scan_spacing"]
+    known = file.facts["voxels"], tuple(sides) if sides else None
     return Prepared(case.id, case.source, image, label, *where, organs, *known)
 
 
