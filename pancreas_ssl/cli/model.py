@@ -117,7 +117,10 @@ def predict(
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
-    """Segment the pancreas in a CT, or in all cases of a folder or a card; masks lie on the CT's own grid."""
+    """Segment the pancreas in a CT, or in all cases of a folder or a card; masks lie on the CT's own grid.
+
+    Says for each mask how sure the network is, and warns where a scan lies outside what trained it.
+    """
     from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.inference import predict_path
 
@@ -133,12 +136,33 @@ def predict(
         engine=engine_of(executor, workers, scheduler, slurm, dry_run),
         overwrite=overwrite,
     )
-    print(table.to_string(index=False))
+    print(table.drop(columns="message", errors="ignore").to_string(index=False, na_rep=""))
     if failed := list(table.loc[table["status"] == "failed", "case"]):
         raise RunError(
             f"expected a mask for each of {len(table)} scans, {len(failed)} failed ({', '.join(failed[:5])}"
             f"{' ...' if len(failed) > 5 else ''}); the table gives the reasons, {out} holds the masks of the others"
         )
+
+
+@app.command()
+def ranges(
+    weights: Annotated[Path, typer.Argument(metavar="FILE", help="Weights (.safetensors) that get their ranges.")],
+    source: Annotated[
+        str | None, typer.Option(metavar="CARD[/SOURCE]", help="What trained them, if the header's name does not do.")
+    ] = None,
+    root: Roots = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Tell weights what trained them: ranges by which `predict` warns, read from their cases, without training.
+
+    `train` does so by itself. Tensors and digest stay as they are; the model card beside the file gets a table.
+    """
+    from pancreas_ssl.data.access import parse_roots
+    from pancreas_ssl.training.add_ranges import add_ranges
+
+    found = add_ranges(weights, source=source, root=parse_roots(root or ()), device=device, overwrite=overwrite)
+    print(json.dumps(found, indent=1))
 
 
 @app.command()

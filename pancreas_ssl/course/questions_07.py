@@ -59,4 +59,20 @@ QUESTIONS = [
             ),
         ),
     ),
+    Question(
+        "07-q5",
+        "A recipe was chosen because it did best on two scans. What does its Dice there say about the next patient?",
+        (
+            Choice("as much as on any two scans", "It was chosen *because* these went well; others need not."),
+            Choice(
+                "little: the choice used them up, and it is flattered there",
+                "The best of many tries is partly luck on these two. Only scans that chose nothing can measure it.",
+                right=True,
+            ),
+            Choice(
+                "nothing went wrong, since no network was trained on them",
+                "Choosing is learning, too: what is kept and what is dropped came from these two scans.",
+            ),
+        ),
+    ),
 ]

@@ -32,8 +32,8 @@ class Prepared:
 
     `affine` takes indices of this grid to mm; `window` holds the HU shown as -1 and 1; `organs`, where it was asked
     for, holds the card's organ numbers (`phantom.tissues.Organ` for the phantom). `voxels`, of a case read from files,
-    is the digest of its scan (`image_checks.voxel_hash`), by which copies are found. The arrays of a case in a file
-    are `prepared_cache.Mapped`: they are read where they are indexed.
+    is the digest of its scan (`image_checks.voxel_hash`), by which copies are found; `scan_spacing` the scan's own in
+    mm. The arrays of a case in a file are `prepared_cache.Mapped`: they are read where they are indexed.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Prepared:
     window: Window
     organs: UInt8[np.ndarray, "1 X Y Z"] | None = None
     voxels: str = ""
+    scan_spacing: tuple[float, float, float] | None = None
 
 
 def check_grid(
@@ -100,7 +101,7 @@ def prepare(
         mask = (resample(label.array, *grid, kernel="overlap") >= 0.5).astype(np.uint8)[None]
     named = _nearest(organs.array, *grid)[None] if organs is not None else None
     rounded = values.astype(np.float16).astype(np.float32)[None]
-    return Prepared(id, source, rounded, mask, spacing_of(affine), affine, (low, high), named)
+    return Prepared(id, source, rounded, mask, spacing_of(affine), affine, (low, high), named, "", image.spacing)
 
 
 def _nearest(array: Num[np.ndarray, "X Y Z"], sizes, starts, steps) -> Num[np.ndarray, "x y z"]:
@@ -189,6 +190,7 @@ def _save(path: Path, prepared: Prepared, warnings: list[str]) -> None:
         "name": f"{prepared.source}/{prepared.id} {prepared.image.shape}",
         "affine": prepared.affine.tolist(),
         "voxels": prepared.voxels,
+        "scan_spacing": prepared.scan_spacing,
         "warnings": warnings,
         "digest": case_digest(prepared),
     }
@@ -201,7 +203,9 @@ def _restored(file: PreparedFile, case: Case, window: Window, mapped: bool) -> P
         image, label, organs = (None if array is None else array[...] for array in (image, label, organs))
     affine = np.array(file.facts["affine"])
     where = spacing_of(affine), affine, window
-    return Prepared(case.id, case.source, image, label, *where, organs, file.facts["voxels"])
+    sides = file.facts["scan_spacing"]
+    known = file.facts["voxels"], tuple(sides) if sides else None
+    return Prepared(case.id, case.source, image, label, *where, organs, *known)
 
 
 def prepare_case(

@@ -6,6 +6,7 @@ from pancreas_ssl.evaluation.means import crossed_means, next_value
 from pancreas_ssl.evaluation.metrics import dice_coefficient, evaluate_case, evaluate_files, tolerance_for
 from pancreas_ssl.evaluation.statistics import holm, paired_bootstrap
 from pancreas_ssl.evaluation.summary import summarise
+from pancreas_ssl.evaluation.uncertainty_quality import rank_agreement
 
 __all__ = [
     "crossed_means",
@@ -18,6 +19,7 @@ __all__ = [
     "mean_line",
     "next_value",
     "paired_bootstrap",
+    "rank_agreement",
     "summarise",
     "tolerance_for",
 ]

@@ -1,12 +1,14 @@
 """Is an uncertainty map worth anything? It should be high where the prediction is wrong, and in the cases that fail.
 
     within a case     AUROC of the map for the voxels that are wrong, in the band around the pancreas
-    between cases     risk-coverage: the mean risk (1 - Dice) when only the most certain cases are kept
+    between cases     risk-coverage: the mean risk (1 - Dice) when only the most certain cases are kept; the rank
+                      correlation of what a network says with the true Dice
 
 A number means something only beside the floors in `inference.uncertainty_maps`: the distance to the predicted edge is
 a strong one and costs nothing.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from pancreas_ssl.errors import require
 from pancreas_ssl.evaluation.calibration import same_voxels
 from pancreas_ssl.method.structure import bounding_box
 
-__all__ = ["area_under_risk_coverage", "case_uncertainty", "error_auroc", "risk_coverage"]
+__all__ = ["area_under_risk_coverage", "case_uncertainty", "error_auroc", "rank_agreement", "risk_coverage"]
 
 
 def error_auroc(uncertainty: Any, error: Any, where: Any = None) -> float | None:
@@ -80,6 +82,39 @@ def case_uncertainty(uncertainty: Any, predicted: Any, margin: int = 2) -> float
     cube = np.ones((3, 3, 3), bool)
     around = ndimage.binary_dilation(mask[box], cube, iterations=margin) if margin else mask[box]
     return float(values[box][around].mean())
+
+
+def rank_agreement(rows: pd.DataFrame, by: Sequence[str] = ("arm",), said: str = "expected_dice") -> pd.DataFrame:
+    """How well what networks say about their masks orders patients by the true Dice: a line for each group.
+
+    Args:
+        rows: one per network and patient, with the columns of `by`, `said` and `dice`; those of `pancreas-ssl measure`.
+        by: columns that make the groups.
+        said: the column that is compared with `dice`.
+
+    Returns:
+        The columns of `by`, patients, rank_correlation (Spearman: 1 is the same order, 0 none; NaN below three
+        patients or without any order), and the means of `said` and `dice`: a right order may lie too high throughout.
+
+    Raises:
+        InputError: a column is missing, or there is no row.
+
+    Example:
+        >>> rows = pd.DataFrame({"arm": "net", "expected_dice": [0.9, 0.8, 0.7], "dice": [0.8, 0.6, 0.3]})
+        >>> rank_agreement(rows)[["patients", "rank_correlation"]].values.tolist()
+        [[3.0, 1.0]]
+    """
+    missing = [name for name in (*by, said, "dice") if name not in rows]
+    require(not missing and len(rows), "rows with a group, what was said and the Dice", f"none of {', '.join(missing)}"
+            if missing else "no row", "take those of `pancreas-ssl measure`")  # fmt: skip
+    lines = []
+    for key, part in rows.groupby(list(by), sort=False):
+        ranks = part[[said, "dice"]].rank()
+        ordered = len(part) >= 3 and (ranks.std() > 0).all()
+        line = dict(zip(by, key, strict=True)) | {"patients": len(part)}
+        line["rank_correlation"] = float(ranks[said].corr(ranks["dice"])) if ordered else float("nan")
+        lines.append(line | {said: part[said].mean(), "dice": part["dice"].mean()})
+    return pd.DataFrame(lines)
 
 
 def risk_coverage(scores: Any, risks: Any) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Every function returns a `Described`: end a notebook cell with it, or call `.sho
 the first picture is drawn. Pictures follow the radiological convention (the patient's right on the left).
 """
 
+from pancreas_ssl.figures.agreement import agreement_chart
 from pancreas_ssl.figures.anatomy_page import anatomy_page
 from pancreas_ssl.figures.arm_charts import arms_chart
 from pancreas_ssl.figures.change_sheet import change_sheet
@@ -28,6 +29,7 @@ from pancreas_ssl.figures.terms import loss_terms
 
 __all__ = [
     "Described",
+    "agreement_chart",
     "anatomy_page",
     "arms_chart",
     "box_panel",

@@ -25,6 +25,7 @@ from pancreas_ssl.engines import Engine, completed
 from pancreas_ssl.errors import InputError, RunError, require, show_identifiers, without_paths
 from pancreas_ssl.files import atomic_path, claim, make_folder, record_of
 from pancreas_ssl.inference.predict import predict_volume
+from pancreas_ssl.inference.ranges import how_sure, warnings_about
 from pancreas_ssl.inference.scans import Scan, scan_digest, scans_in, scans_of_card
 from pancreas_ssl.inference.weights import Model, digest_of, load_weights
 from pancreas_ssl.versions import code_digest
@@ -38,8 +39,8 @@ TABLE = "predictions.csv"
 ROOMS = ("data", "evaluation/components.py", "inference", "method")  # whose code makes a mask
 REASONS = {"input": "the scan has changed", "weights": "other weights", "settings": "other settings",
            "code": "other version of the code"}  # fmt: skip
-COLUMNS = ["case", "volume_ml", "seconds", "status", "message", "mask", "weights"]
-USUAL_ML = (15.0, 250.0)  # adult pancreases; outside, the mask deserves a look
+SURE = ("expected_dice", "doubt")
+COLUMNS = ["case", "volume_ml", *SURE, "seconds", "status", "message", "mask", "weights"]
 
 
 def predict_path(
@@ -82,7 +83,8 @@ def predict_path(
         overwrite: replace outputs that this tool did not write, too; never a scan.
 
     Returns:
-        One row per scan: case, volume_ml, seconds, status (done, skipped, failed), message, mask, weights.
+        One row per scan: case, volume_ml, expected_dice and doubt (bits) by the network's own probabilities, seconds,
+        status (done, skipped, failed), message, mask, weights.
 
     Raises:
         InputError, RunError: for a single scan, whatever went wrong; for a folder, only what concerns all scans
@@ -120,6 +122,8 @@ def predict_path(
     if not many:
         ((case, scan),) = scans.items()
         row = _segment(case, scan, *places[case], model, options, about) | {"weights": made_by}
+        if progress:
+            _print(case, row, model.metadata.get("ranges", {}))
         return pd.DataFrame([row], columns=COLUMNS)
     before, rows, jobs = _earlier(out), {}, [(case, scan, *places[case]) for case, scan in scans.items()]
     work = partial(_try, weights=weights, options=options, about=about)
@@ -132,8 +136,16 @@ def predict_path(
         known = before | rows
         _write_table(out / TABLE, [known[case] for case in scans if case in known])
         if progress:
-            print(f"{len(rows)}/{len(scans)} {case}: {row['status']} {row['message']}".rstrip(), flush=True)
+            _print(f"{len(rows)}/{len(scans)} {case}", row, model.metadata.get("ranges", {}))
     return pd.DataFrame([rows[case] for case in scans], columns=COLUMNS)
+
+
+def _print(case: str, row: Mapping[str, Any], ranges: Mapping[str, Any]) -> None:
+    """How sure a mask is in one line, and a line for each warning."""
+    sure = how_sure({name: row[name] for name in SURE if row[name] is not None}, ranges)
+    print(f"{case}: {row['status']}{sure and ', '}{sure}", flush=True)
+    for sentence in filter(None, row["message"].split("; ") if row["status"] != "failed" else [row["message"]]):
+        print(f"  {sentence}", flush=True)
 
 
 def _check_places(inputs: Iterable[Path], out: Path, uncertainty: Path | None, many: bool) -> None:
@@ -181,8 +193,10 @@ def _segment(
     known = [record_of(path) for path in (mask, entropy, seg) if path is not None]
     why = _difference(about, known)
     if why is None:
-        ml, seconds, warnings = (known[0].get(name) for name in ("volume_ml", "seconds", "warnings"))
-        return _row(case, ml, seconds, "skipped", _message(*warnings or (), _remark(ml)), mask)
+        ml, seconds, warnings, facts = (known[0].get(name) for name in ("volume_ml", "seconds", "warnings", "facts"))
+        doubts = warnings_about(facts or {}, model.metadata.get("ranges", {}), scan.limits.pancreas_ml)
+        said = _message(*warnings or (), *doubts)
+        return _row(case, ml, seconds, "skipped", said, mask, facts)
     if seg is not None:
         check_source(headers := sorted_series(scan.path, scan.series))
     volume, warnings = checked_image(scan.path, scan.limits, scan.series)
@@ -194,19 +208,22 @@ def _segment(
         np.rint(steps, out=steps)
         steps /= 4096
         write_on_original(entropy, steps, volume, about)
-    row = _row(case, prediction.volume_ml, time.perf_counter() - start, "done", "", mask)
+    doubts = warnings_about(prediction.facts, prediction.ranges, scan.limits.pancreas_ml)
+    said = _message(why, *warnings, *doubts)
+    row = _row(case, prediction.volume_ml, time.perf_counter() - start, "done", said, mask, prediction.facts)
     try:
         if seg is not None:
             parameters = {"weights": about["weights"][:16], **{name: str(value) for name, value in options.items()}}
             write_seg(seg, as_stored(prediction.mask, volume.original), headers, parameters, about)
         facts = {"volume_ml": row["volume_ml"], "seconds": row["seconds"], "warnings": warnings}
+        facts |= {"facts": prediction.facts, "how_sure": prediction.how_sure, "doubts": doubts}
         write_on_original(mask, prediction.mask, volume, about | facts)
     except BaseException:
         for path in (entropy, seg):
             if path is not None and record_of(path) is not None:
                 path.unlink()
         raise
-    return row | {"message": _message(why, *warnings, _remark(prediction.volume_ml))}
+    return row
 
 
 def _message(*parts: str) -> str:
@@ -223,14 +240,6 @@ def _difference(about: Mapping[str, Any], known: list[Mapping[str, Any] | None])
             if record.get(name) != about[name]:
                 return f"redone: {reason}"
     return None if "volume_ml" in known[0] else ""
-
-
-def _remark(ml: float) -> str:
-    if ml == 0:
-        return "no pancreas found"
-    if not USUAL_ML[0] <= ml <= USUAL_ML[1]:
-        return f"{ml:.1f} mL is outside the usual {USUAL_ML[0]:g} to {USUAL_ML[1]:g} mL: look at the mask"
-    return ""
 
 
 @lru_cache(2)
@@ -258,9 +267,11 @@ def _try(
     return row | {"mask": ""}  # one that lies there is not of this scan, these weights, this code
 
 
-def _row(case: str, ml: float | None, seconds: float, status: str, message: str, mask: Path) -> dict[str, Any]:
-    volume_ml = None if ml is None else round(ml, 3)
-    numbers = {"volume_ml": volume_ml, "seconds": round(seconds, 2)}
+def _row(
+    case: str, ml: float | None, seconds: float, status: str, message: str, mask: Path, facts: Mapping | None = None
+) -> dict[str, Any]:
+    numbers = {"volume_ml": None if ml is None else round(ml, 3)} | {name: (facts or {}).get(name) for name in SURE}
+    numbers |= {"seconds": round(seconds, 2)}
     return {"case": case, **numbers, "status": status, "message": message, "mask": mask.name}
 
 
@@ -271,7 +282,7 @@ def _earlier(out: Path) -> dict[str, dict[str, Any]]:
         return {}
     try:
         frame = pd.read_csv(table, dtype={"case": str, "message": str, "weights": str}, keep_default_na=False,
-                            na_values={"volume_ml": [""], "seconds": [""]})  # fmt: skip
+                            na_values={name: [""] for name in ("volume_ml", *SURE, "seconds")})  # fmt: skip
     except (ValueError, OSError):
         return {}
     if list(frame.columns) != COLUMNS:

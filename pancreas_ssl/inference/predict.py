@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -11,6 +12,7 @@ from scipy import ndimage
 from pancreas_ssl.data.preprocessing import Prepared, prepare, to_volume_grid
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.evaluation.components import largest_component
+from pancreas_ssl.inference.ranges import answer_facts, ends_of, how_sure, scan_facts, warnings_about
 from pancreas_ssl.inference.sliding import predict_prepared
 from pancreas_ssl.inference.tissue import without_fat
 from pancreas_ssl.inference.weights import Model
@@ -26,8 +28,9 @@ class Prediction:
     """What the network says about a scan.
 
     mask: 1 = pancreas, on the volume's grid. probabilities: of all classes, on the grid of `prepared`, where the
-    network computed them. seconds: from the volume to the mask. `probability` and `entropy` are brought to the
-    volume's grid when first asked for.
+    network computed them. seconds: from the volume to the mask. facts: of `ranges.scan_facts` and
+    `ranges.answer_facts`, without a label. ranges: those of the weights. `probability` and `entropy` are brought to
+    the volume's grid when first asked for.
     """
 
     mask: UInt8[np.ndarray, "X Y Z"]
@@ -35,6 +38,18 @@ class Prediction:
     prepared: Prepared = field(repr=False)
     volume: Volume = field(repr=False)
     seconds: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict, repr=False)
+    ranges: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def how_sure(self) -> str:
+        """Expected Dice and doubt in one line, beside those of patients of the training's source."""
+        return how_sure(self.facts, self.ranges)
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each range of the training, or of its source's patients, that scan or answer leave."""
+        return warnings_about(self.facts, self.ranges)
 
     @property
     def volume_ml(self) -> float:
@@ -74,7 +89,7 @@ def predict_volume(
 
     Example:
         >>> prediction = predict_volume(load_weights(), read_image("scan.nii.gz"))    # doctest: +SKIP
-        >>> prediction.volume_ml    # doctest: +SKIP
+        >>> prediction.volume_ml, prediction.how_sure, prediction.warnings    # doctest: +SKIP
     """
     start = time.perf_counter()
     prepared = prepare(volume, spacing=model.spacing, window=model.window)
@@ -84,7 +99,10 @@ def predict_volume(
     mask = _mask(probabilities, prepared, volume, largest)
     above = model.tissue_above if tissue_above is None else tissue_above
     mask = without_fat(mask, prepared, volume, above)
-    return Prediction(mask, probabilities, prepared, volume, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    facts = scan_facts(prepared) | answer_facts(probabilities, prepared, above, largest) | {"ends": ends_of(mask)}
+    facts["volume_ml"] = round(int(np.count_nonzero(mask)) * volume.voxel_ml, 3)  # of the scan's own grid
+    return Prediction(mask, probabilities, prepared, volume, seconds, facts, model.metadata.get("ranges", {}))
 
 
 def _mask(

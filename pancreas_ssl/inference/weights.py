@@ -22,7 +22,7 @@ from pancreas_ssl.files import atomic_path
 from pancreas_ssl.inference.weights_header import Header
 from pancreas_ssl.method.network import SegmentationNetwork
 
-__all__ = ["Model", "digest_of", "known_weights", "load_weights", "save_weights"]
+__all__ = ["Model", "add_to_header", "digest_of", "known_weights", "load_weights", "save_weights"]
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 HEADER = "pancreas_ssl"
@@ -144,6 +144,20 @@ def save_weights(
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={HEADER: json.dumps(header, sort_keys=True)})
     return path
+
+
+def add_to_header(path: str | Path, facts: dict[str, Any]) -> None:
+    """Put facts into the header of a file of weights; every tensor, and so the digest, stays as it is.
+
+    Raises:
+        InputError: no weights of this tool.
+    """
+    from safetensors.torch import save_file
+
+    values, tensors = _read(Path(path))
+    _checked(Path(path), values | facts)
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={HEADER: json.dumps(values | facts, sort_keys=True)})
 
 
 def load_weights(name_or_path: str | Path = "baseline", device: str | torch.device = "cpu") -> Model:

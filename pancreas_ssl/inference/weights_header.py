@@ -12,6 +12,7 @@ __all__ = ["Header"]
 VOXELS = 2**24  # of the largest patch
 _Mm = Annotated[float, Field(ge=0.05, le=100, strict=True, allow_inf_nan=False)]
 _Voxels = Annotated[int, Field(ge=1, le=4096, strict=True)]
+_Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Hu = Annotated[float, Field(ge=-100_000, le=100_000, strict=True, allow_inf_nan=False)]
 
 
@@ -55,6 +56,22 @@ class _Cases(BaseModel):
     voxels: list[str] = []
 
 
+class _Found(BaseModel):
+    """Lowest and highest of some facts over `n` patients (`ranges.ranges_of`)."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, tuple[_Number, _Number]] = Field(init=False)
+
+    n: int = Field(ge=1, strict=True)
+
+
+class _Ranges(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    trained: _Found = _Found(n=1)
+    home: _Found = _Found(n=1)
+
+
 class Header(BaseModel):
     """The header of a file of weights, as far as the code reads it; further facts may stand in it.
 
@@ -78,6 +95,7 @@ class Header(BaseModel):
     train: _Cases = _Cases()
     held_out: _Cases = _Cases()
     unlabelled: _Cases = _Cases()
+    ranges: _Ranges = _Ranges()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Header":

@@ -16,10 +16,10 @@ from pancreas_ssl.data.reading import read_image
 from pancreas_ssl.data.roles import find_source, open_cases
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.evaluation.components import largest_component
 from pancreas_ssl.evaluation.uncertainty_quality import case_uncertainty
 from pancreas_ssl.files import make_folder, write_text
 from pancreas_ssl.inference.predict import Prediction
+from pancreas_ssl.inference.ranges import warnings_about
 from pancreas_ssl.method.segmentation import PANCREAS
 from pancreas_ssl.method.uncertainty import entropy
 
@@ -27,7 +27,6 @@ __all__ = ["described", "doubts", "own_card", "own_cases", "read_own"]
 
 DRAFT = "mine.md"
 FLAT = ("{id}.nii.gz", "{id}.nii", "{id}/")  # scans that lie directly in the folder
-SPILL = 0.1  # of what is marked: more than this outside the largest part is worth a look
 
 
 def own_card(where: str, out: str | Path) -> str:
@@ -103,7 +102,8 @@ def described(case: Case) -> dict[str, Any]:
 
 
 def doubts(prediction: Prediction, limits: Limits | None = None) -> dict[str, Any]:
-    """Volume (mL), mean uncertainty in and around the mask (bits, 0 to 1), and in words what deserves a look.
+    """Volume (mL), mean uncertainty in and around the mask (bits, 0 to 1), the Dice that the network expects, and in
+    words what deserves a look (`inference.ranges.warnings_about`).
 
     No label is needed. A reason to look is a reason to look, not a finding: a mask without one may be wrong.
 
@@ -114,15 +114,6 @@ def doubts(prediction: Prediction, limits: Limits | None = None) -> dict[str, An
     probability = prediction.probabilities[PANCREAS]
     marked = prediction.probabilities.argmax(axis=0) == PANCREAS
     uncertainty = case_uncertainty(np.asarray(entropy(probability[None])), marked)
-    low, high = (limits or Limits()).pancreas_ml
-    volume, along = prediction.volume_ml, prediction.mask.any(axis=(0, 1))
-    reasons = []
-    if not along.any():
-        reasons.append("nothing is marked")
-    elif not low <= volume <= high:
-        reasons.append(f"a volume outside {low:g} to {high:g} mL")
-    if along.any() and (along[0] or along[-1]):
-        reasons.append("marked up to the first or last slice")
-    if marked.any() and (spilt := 1 - int(largest_component(marked).sum()) / int(marked.sum())) > SPILL:
-        reasons.append(f"{spilt:.0%} of what was marked lay elsewhere and is left out")
-    return {"volume (mL)": round(volume, 1), "uncertainty": uncertainty, "worth a look": "; ".join(reasons)}
+    reasons = warnings_about(prediction.facts, prediction.ranges, (limits or Limits()).pancreas_ml)
+    row = {"volume (mL)": round(prediction.volume_ml, 1), "uncertainty": uncertainty}
+    return row | {"expected Dice": prediction.facts["expected_dice"], "worth a look": "; ".join(reasons)}

@@ -12,7 +12,7 @@ from pancreas_ssl.study.measurements import patient_metrics
 from pancreas_ssl.study.paper import paper
 from pancreas_ssl.study.power import smallest_difference
 from pancreas_ssl.study.run import run_study
-from pancreas_ssl.study.shipped import ShippedStudy, shipped_measured, shipped_study
+from pancreas_ssl.study.shipped import ShippedStudy, looked_at, shipped_measured, shipped_study
 from pancreas_ssl.study.verdicts import differs_in, verdicts
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "check_role",
     "differs_in",
     "load_study",
+    "looked_at",
     "open_cases",
     "paper",
     "patient_metrics",

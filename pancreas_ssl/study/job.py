@@ -17,7 +17,7 @@ from pancreas_ssl.data.roles import full_name
 from pancreas_ssl.engines import Stopped, alone, stopping
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.files import claim, open_to_append, record_of, write_text
-from pancreas_ssl.inference import load_weights, predict_prepared, save_weights
+from pancreas_ssl.inference import Model, load_weights, predict_prepared, save_weights
 from pancreas_ssl.inference.leaks import has_trained
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.method.recipe import Recipe
@@ -28,6 +28,7 @@ from pancreas_ssl.study.plan import Job, at_most
 from pancreas_ssl.study.rows import append_row, repair_rows
 from pancreas_ssl.study.tables import write_table
 from pancreas_ssl.training.fit import fit
+from pancreas_ssl.training.held_out import measured_ranges
 
 __all__ = ["FILES", "is_done", "run_job"]
 
@@ -121,6 +122,7 @@ def _train(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: fl
     facts |= {"unlabelled": {"voxels": [case.voxels for case in unlabelled]}} if unlabelled else {}
     facts |= {"fold": job.fold} if job.fold is not None else {}
     header = {"spacing": recipe.spacing, "window": recipe.window, "patch": recipe.patch, "recipe": job.recipe}
+    facts |= {"ranges": measured_ranges(Model(fitted.ema), train)}
     save_weights(folder / "weights.safetensors", fitted.ema, header | facts, "float32", fitted.parts)
     _log(folder, f"trained {fitted.step} steps")
 

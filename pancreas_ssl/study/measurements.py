@@ -31,6 +31,7 @@ from pancreas_ssl.files import claim, write_text
 from pancreas_ssl.inference import Model, is_tissue, load_weights, predict_prepared, refuse_leaks
 from pancreas_ssl.inference.leaks import has_trained
 from pancreas_ssl.inference.prototype_vote import with_prototypes
+from pancreas_ssl.inference.ranges import answer_facts
 from pancreas_ssl.inference.tissue import TISSUE_ABOVE
 from pancreas_ssl.inference.weights import digest_of
 from pancreas_ssl.method.segmentation import PANCREAS
@@ -221,7 +222,8 @@ def _prepared(model: Model, case) -> Prepared:
 
 def _measured(model: Model, case, device: str) -> dict[str, Any]:
     """The metrics of one patient; `dice_all`, the Dice of all voxels, before the largest component was chosen; and
-    `dice_lean`, the Dice without fat (`inference.tissue`, -30 HU) whatever the weights say."""
+    `dice_lean`, the Dice without fat (`inference.tissue`, -30 HU) whatever the weights say; and what the network says
+    about its mask without a label, `expected_dice` and `doubt` (`inference.ranges`)."""
     prepared = _prepared(model, case)
     probabilities = predict_prepared(model, prepared.image, device=device)
     marked, label = probabilities.argmax(axis=0) == PANCREAS, prepared.label[0] == PANCREAS
@@ -230,7 +232,9 @@ def _measured(model: Model, case, device: str) -> dict[str, Any]:
         "dice_lean": largest_component(marked) & is_tissue(prepared, TISSUE_ABOVE),
     }
     row = patient_metrics(probabilities, prepared, model.tissue_above, part_masks(case, prepared))
-    return row | {name: dice_coefficient(mask, label) for name, mask in masks.items()}
+    said = answer_facts(probabilities, prepared, model.tissue_above)
+    row |= {name: dice_coefficient(mask, label) for name, mask in masks.items()}
+    return row | {name: said[name] for name in ("expected_dice", "doubt")}
 
 
 def _command(weights, sources, out, root, most, votes: bool, reveal: bool, leak: bool) -> str:

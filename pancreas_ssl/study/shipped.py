@@ -21,7 +21,15 @@ from pancreas_ssl.study.config import Study
 from pancreas_ssl.study.plan import Plan, job_folder, read_plan, write_plan
 from pancreas_ssl.study.tables import write_table
 
-__all__ = ["ShippedStudy", "keep_measured", "keep_study", "shipped_measured", "shipped_study", "unpack_study"]
+__all__ = [
+    "ShippedStudy",
+    "keep_measured",
+    "looked_at",
+    "keep_study",
+    "shipped_measured",
+    "shipped_study",
+    "unpack_study",
+]
 
 CELL = ("arm", "seed", "fold")
 TABLES = ("rows", "summary", "comparisons", "curves")
@@ -118,6 +126,34 @@ def shipped_measured(name: str | Path) -> tuple[pd.DataFrame, str]:
     folder = _find(name, "measured.json", "measurements that come", "your own")
     facts = json.loads((folder / "measured.json").read_text(encoding="utf-8"))
     return pd.read_csv(folder / "rows.csv"), facts["command"]
+
+
+def looked_at(name: str | Path) -> pd.DataFrame:
+    """The Dice of the shipped weights on scans that were looked at while a recipe was chosen, and on one that was not.
+
+    The first are the rows of `shipped_measured(name)` (of several trainings of a recipe, the one that is shipped); the
+    last stand in `unseen.csv` beside them, whose origin `unseen.md` tells. Networks that lack either are left out.
+
+    Returns:
+        network, scan, looked_at (True or False) and dice; no row where there is no `unseen.csv`.
+
+    Raises:
+        InputError: there are no measurements of that name.
+
+    Example:
+        >>> looked_at("real_ct").groupby("scan", sort=False)["looked_at"].first().tolist()
+        [True, True, False]
+    """
+    rows, _ = shipped_measured(name)
+    other = _find(name, "measured.json", "measurements that come", "your own") / "unseen.csv"
+    rows = rows.assign(scan=rows["source"].str.split("/").str[0], looked_at=True).rename(columns={"arm": "network"})
+    rows = rows[["network", "scan", "looked_at", "dice"]]
+    if not other.is_file():
+        return rows.iloc[:0]
+    unseen = pd.read_csv(other).assign(scan="kept aside", looked_at=False)
+    both = set(rows["network"]) & set(unseen["network"])
+    found = pd.concat([rows, unseen[rows.columns]], ignore_index=True)
+    return found[found["network"].isin(both)].reset_index(drop=True)
 
 
 def keep_measured(out: str | Path, name: str) -> Path:

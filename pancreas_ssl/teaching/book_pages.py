@@ -41,8 +41,8 @@ _DATA = (
     "labels mean, what is known to be wrong, and with which sets it shares patients."
 )
 _NETWORKS = (
-    "Weights that come with the package, each with its card. All of them were trained on simulated CT; `real` is the "
-    "one that is meant for real scans."
+    "Weights that come with the package, each with its card. All of them were trained on simulated CT. None is best on "
+    "real scans: notebook 07 shows what became of `real`, whose recipe two real scans chose."
 )
 
 

@@ -64,7 +64,7 @@ ARMS |= {
 }
 
 ARMS["real"] = Arm(
-    "for real scans: strong random intensities, all organs named, four times the steps, fat never marked",
+    "the recipe that two real scans chose: strong intensities, all organs named, four times the steps, no fat marked",
     {
         "augmentation": "strong",
         "organs_weight": 0.3,

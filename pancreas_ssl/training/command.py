@@ -22,13 +22,13 @@ from pancreas_ssl.data.preprocessing import Prepared, prepare_cases
 from pancreas_ssl.data.roles import check_role, folds_of, open_cases
 from pancreas_ssl.errors import InputError, require, show_identifiers, without_paths
 from pancreas_ssl.files import atomic_path, claim, write_text
-from pancreas_ssl.inference import save_weights
+from pancreas_ssl.inference import Model, save_weights
 from pancreas_ssl.method.processes import rank
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.training.arms import with_arm
 from pancreas_ssl.training.checkpoint import checkpoint_file
 from pancreas_ssl.training.fit import Fitted, cases_digest, fit
-from pancreas_ssl.training.held_out import held_out_dice
+from pancreas_ssl.training.held_out import held_out_dice, measured_ranges
 from pancreas_ssl.training.model_card import model_card
 
 __all__ = ["run_training"]
@@ -196,6 +196,14 @@ def _facts(
         **({"unlabelled": _about(unlabelled, named)} if unlabelled else {}),
         "held_out": _about(held_out, named)
         | {"digest": cases_digest(held_out) if held_out else "", "dice": [round(d, 4) for d in dice]},
+        "ranges": measured_ranges(
+            Model(fitted.ema, recipe.spacing, recipe.window, recipe.patch, {"recipe": recipe.to_dict()}),
+            train,
+            held_out,
+            [round(d, 4) for d in dice],
+            device=fitted.device,
+            precision=fitted.precision,
+        ),
         "version": __version__,
         "torch": torch.__version__,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

@@ -1,6 +1,7 @@
-"""Dice on held-out cases while training: the number that the history shows beside the loss."""
+"""Held-out cases: their Dice while training, which the history shows beside the loss; what a network says of them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -8,9 +9,12 @@ from torch import nn
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.evaluation.components import largest_component
 from pancreas_ssl.inference import Model, predict_prepared
+from pancreas_ssl.inference.ranges import answer_facts, ranges_of, scan_facts
 from pancreas_ssl.method.processes import rank, summed, world
 
-__all__ = ["held_out_dice", "shared_held_out_dice"]
+__all__ = ["held_out_dice", "measured_ranges", "shared_held_out_dice"]
+
+MOST = 24  # held-out patients whose answers are kept
 
 
 def held_out_dice(
@@ -56,3 +60,27 @@ def shared_held_out_dice(
     found = held_out_dice(network, cases[mine], patch, device=device, precision=precision)
     dice[mine] = torch.tensor(found, dtype=dice.dtype)
     return summed(dice.to(device)).tolist() if world() > 1 else dice.tolist()
+
+
+def measured_ranges(
+    model: Model,
+    train: Sequence[Prepared],
+    held_out: Sequence[Prepared] = (),
+    dice: Sequence[float] = (),
+    *,
+    device: torch.device | str = "cpu",
+    precision: str = "fp32",
+) -> dict[str, Any]:
+    """The ranges that the header of the weights keeps (`inference.ranges`): `trained`, of the scans that trained, and
+    `home`, of the network's answers on the first held-out patients, where there are any, and of their true Dice.
+
+    Example:
+        >>> measured_ranges(model, train, held_out)["home"]["expected_dice"]    # doctest: +SKIP
+    """
+    found = {"trained": ranges_of(scan_facts(case) for case in train)}
+    how = {"device": device, "precision": precision}
+    answers = [
+        answer_facts(predict_prepared(model, case.image, **how), case, model.tissue_above) for case in held_out[:MOST]
+    ]
+    answers = [one | ({"dice": dice[k]} if k < len(dice) else {}) for k, one in enumerate(answers)]
+    return found | ({"home": ranges_of(answers)} if answers else {})

@@ -1,10 +1,24 @@
 """The model card: what a file of weights is for, what made it, and how well it did at home."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from pancreas_ssl.data.roles import SIMULATED
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "with_ranges"]
+
+RANGES = "## What it was trained on, in numbers"
+RECIPE = "## Recipe"
+NAMES = {
+    "hu_5": "soft tissue, darkest 5 % (HU)", "hu_50": "soft tissue, median (HU)",
+    "hu_95": "soft tissue, brightest 5 % (HU)", "noise": "noise (HU)", "height_mm": "height of the scan (mm)",
+    "width_mm": "width of the scan (mm)", "slice_mm": "distance of slices (mm)", "volume_ml": "volume marked (mL)",
+    "expected_dice": "expected Dice, by the network itself", "dice": "true Dice",
+    "doubt": "doubt at the mask's surface (bits)",
+    "apart": "share of what was marked that lay apart",
+}  # fmt: skip
 
 
 def model_card(name: str, facts: dict, size: int) -> str:
@@ -57,9 +71,31 @@ def model_card(name: str, facts: dict, size: int) -> str:
         ]
     else:
         lines += ["There were none."]
-    lines += ["", "## Recipe", "", "| field | value |", "|---|---|"]
+    lines += ["", RECIPE, "", "| field | value |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in recipe.items()]
-    return "\n".join(lines) + "\n"
+    card = "\n".join(lines) + "\n"
+    return with_ranges(card, facts["ranges"]) if "ranges" in facts else card
+
+
+def with_ranges(card: str, ranges: Mapping[str, Any]) -> str:
+    """The card with a table of these ranges (`inference.ranges`) before its recipe, in the place of an earlier one.
+
+    Example:
+        >>> ranges = {"trained": {"n": 24, "noise": [14.2, 21.5]}}
+        >>> with_ranges("# net\\n\\n## Recipe\\n", ranges).splitlines()[-3]
+        '| training, 24 patients | noise (HU) | 14.2 | 21.5 |'
+    """
+    before, _, after = card.partition(f"{RECIPE}\n")
+    before = before.partition(f"{RANGES}\n")[0]
+    lines = [RANGES, "", "`predict` warns where a scan, or the answer about it, lies outside.", "",
+             "| of | | lowest | highest |", "|---|---|---|---|"]  # fmt: skip
+    for part, words in (("trained", "training"), ("home", "held out")):
+        found = ranges.get(part, {})
+        about = f"{words}, {found.get('n')} patients"
+        lines += [
+            f"| {about} | {NAMES[name]} | {found[name][0]:g} | {found[name][1]:g} |" for name in NAMES if name in found
+        ]
+    return before + "\n".join(lines) + f"\n\n{RECIPE}\n{after}"
 
 
 def _sides(facts: dict) -> list[str]:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from pancreas_ssl.data.cards import load_card
+from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import InputError
+from pancreas_ssl.inference.ranges import answer_facts, ends_of
 from pancreas_ssl.lessons.own_data import described, doubts, own_card, own_cases
 from tests.safety.helpers import abdomen, data_set, pancreas, save
 
@@ -64,14 +66,19 @@ def prediction(mask: np.ndarray, elsewhere: int = 0) -> SimpleNamespace:
     """What `doubts` reads of a prediction of this mask, with further voxels marked in a corner."""
     pancreas = np.where(mask > 0, 0.9, 0.1).astype(np.float32)
     pancreas[:elsewhere, 0, 0] = 0.9
-    return SimpleNamespace(probabilities=np.stack([1 - pancreas, pancreas]), mask=mask, volume_ml=mask.sum() * 0.027)
+    both = np.stack([1 - pancreas, pancreas])
+    case = Prepared("1", "demo", pancreas[None], None, (3.0,) * 3, np.eye(4), (-150.0, 250.0))
+    facts = answer_facts(both, case) | {"ends": ends_of(mask)}
+    return SimpleNamespace(probabilities=both, volume_ml=mask.sum() * 0.027, facts=facts, ranges={})
 
 
 def test_reasons_to_look():
     usual = doubts(prediction(pancreas()))
     assert usual["worth a look"] == "" and 0 < usual["uncertainty"] < 1
-    assert doubts(prediction(pancreas() * 0))["worth a look"] == "nothing is marked"
+    assert 0.3 < usual["expected Dice"] < 1
+    assert doubts(prediction(pancreas() * 0))["worth a look"] == "no pancreas found"
     small = np.zeros((40, 40, 24), np.uint8)
     small[10:15, 10:15, 20:24] = 1
     said = doubts(prediction(small, elsewhere=30))["worth a look"]
-    assert "outside 15 to 250 mL" in said and "first or last slice" in said and "23% of what was marked" in said
+    assert "outside the usual 15 to 250 mL" in said and "its highest slice" in said
+    assert "23% of what was marked lay apart" in said

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.study import load_study, shipped, shipped_measured, shipped_study
+from pancreas_ssl.study import load_study, looked_at, shipped, shipped_measured, shipped_study
 from pancreas_ssl.study.plan import agree, jobs_of, read_plan
 from pancreas_ssl.study.tables import comparisons_table, curves_table, rows_table, summary_table
 from tests.study.helpers import settings, write, write_card
@@ -95,3 +95,26 @@ def test_the_networks_without_votes_are_those_of_the_study():
     assert (again.train, again.seeds, again.measure) == (there.train, there.seeds, there.measure)
     assert set(rows["prototype_weight"]) == {0} and set(rows["arm"].str.split("/").str[0]) == set(again.arms)
     assert rows.groupby(["source", "case"])["seed"].size().eq(len(again.arms) * len(again.seeds)).all()
+
+
+def test_what_a_network_expects_was_checked_on_development_sources_alone():
+    rows, command = shipped_measured("doubt")
+    assert set(rows["source"]) == {"phantom/V", "phantom/W", "phantom/X"} and "--reveal" not in command
+    assert set(rows.groupby(["arm", "source"]).size()) == {8} and rows["expected_dice"].between(0, 1).all()
+
+
+def test_scans_that_were_looked_at_stand_beside_the_one_that_was_not(assets):
+    run = assets / "measured"
+    run.mkdir()
+    (run / "measured.json").write_text(json.dumps({"command": "pancreas-ssl measure"}))
+    (run / "rows.csv").write_text("arm,source,dice\nreal,a/a,0.5\nreal/1,a/a,0.9\nother,a/a,0.1\n")
+    assert looked_at(run).empty
+    (run / "unseen.csv").write_text("network,dice\nreal,0.2\nstrong,0.6\n")
+    found = looked_at(run)
+    assert found.values.tolist() == [["real", "a", True, 0.5], ["real", "kept aside", False, 0.2]]
+
+
+def test_the_scan_kept_aside_tells_its_origin():
+    found = looked_at("real_ct")
+    assert set(found.groupby("scan").size()) == {4} and (~found["looked_at"]).sum() == 4
+    assert "Can they be made again?** No." in (shipped._folder("real_ct") / "unseen.md").read_text()

@@ -12,6 +12,7 @@ import torch
 from pancreas_ssl.cli import main
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.inference import load_weights
+from pancreas_ssl.inference.weights import add_to_header
 from pancreas_ssl.training import Recipe, command
 from tests.training.helpers import ball
 
@@ -64,6 +65,34 @@ def test_everything_is_left_in_the_folder(card, tmp_path):
     assert tuple(model.patch) == SMALL.patch and model.metadata["recipe"]["seed"] == 5
     for name, value in fitted.ema.state_dict().items():
         torch.testing.assert_close(model.network.state_dict()[name], value, rtol=1e-3, atol=1e-3)
+
+
+def test_ranges_of_what_trained_are_in_the_header_and_can_be_added_later(card, tmp_path, capsys):
+    out = tmp_path / "run"
+    command.run_training(str(card), out=out, steps=2, recipe=SMALL, device="cpu", progress=False)
+    path, text = out / "weights.safetensors", (out / "weights.md").read_text()
+    first = load_weights(path).metadata
+    ranges = first["ranges"]
+    assert ranges["trained"]["n"] == 2 and ranges["home"]["n"] == 1 and ranges["trained"]["slice_mm"] == [3.0, 3.0]
+    assert ranges["home"]["dice"] == first["held_out"]["dice"] * 2 and 0 <= ranges["home"]["doubt"][0] <= 1
+    assert (
+        "| training, 2 patients | soft tissue, median (HU) |" in text and "| held out, 1 patients | true Dice |" in text
+    )
+    add_to_header(path, {"ranges": {}})
+    (out / "weights.md").write_text("mine\n\n## Recipe\n")
+    words = ["ranges", str(path), "--source", f"{card}/mine", "--device", "cpu"]
+    assert main(words) == 2 and "weights.md was changed" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
+    again, header = json.loads(capsys.readouterr().out), load_weights(path).metadata
+    assert again["trained"] == ranges["trained"] and again["home"].keys() == ranges["home"].keys()
+    assert again["home"]["doubt"] == pytest.approx(ranges["home"]["doubt"], abs=0.05)  # of weights in half precision
+    assert header == first | {"ranges": again} and header["digest"] == first["digest"]
+    assert (out / "weights.md").read_text().startswith("mine\n\n## What it was trained on")
+    other = card.with_name("other.md")
+    other.write_text(card.read_text().replace("train: [p_000, p_001], held_out: [p_002]", "train: [p_000, p_002]"))
+    assert main(["ranges", str(path), "--source", f"{other}/mine", "--device", "cpu"]) == 2
+    assert "expected the 2 scans (train) that weights.safetensors names" in capsys.readouterr().err
+    assert load_weights(path).metadata == header
 
 
 def test_publish_writes_weights_and_card_and_names_its_command(card, tmp_path, capsys):
