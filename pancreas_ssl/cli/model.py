@@ -35,8 +35,9 @@ def train(
     arm: Annotated[
         str,
         typer.Option(
-            help="Variant: supervised; contrast, restoration or dual (both); strong, randconv, gin, mixstyle, labels, "
-            "organs or unlabelled; or a control (nonsense, contrast-random, restoration-random, dual-random)."
+            help="Variant: supervised; contrast, restoration or dual (both); strong, randconv, gin, labelconv, "
+            "mixstyle, labels, organs or unlabelled; when predicting, matching, expected-dice, hysteresis or "
+            "test-views; or a control (nonsense, contrast-random, restoration-random, dual-random). Joined by +: gin+dual."
         ),
     ] = "supervised",
     root: Roots = None,

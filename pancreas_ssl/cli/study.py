@@ -62,6 +62,12 @@ def measure(
     votes: Annotated[
         bool, typer.Option("--votes/--no-votes", help="Let prototypes vote where the weights' recipe says so.")
     ] = True,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A rule for predicting, as decision=hysteresis; may be repeated."
+        ),
+    ] = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
@@ -75,12 +81,14 @@ def measure(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure trained networks on every patient of a source with labels: rows, summary, the command."""
+    from pancreas_ssl.cli.model import recipe_fields
     from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.study.measurements import measure as run
 
     given = [text.partition("=") for text in weights or ["baseline"]]
     named = {name: file or name for name, _, file in given}
     how = {"root": parse_roots(root or ()), "most": most, "votes": votes, "reveal": reveal, "device": device}
+    how["rules"] = recipe_fields(fields or [])
     how["engine"] = engine_of(executor, workers, scheduler, slurm, dry_run)
     rows = run(named, source, out, **how, overwrite=overwrite, allow_leak=allow_leak)
     parts = [name for name in rows if name.startswith(("dice_without_", "recall_"))]

@@ -24,6 +24,7 @@ from pancreas_ssl.devices import describe, resolve_device
 from pancreas_ssl.engines import Engine, completed
 from pancreas_ssl.errors import InputError, RunError, require, show_identifiers, without_paths
 from pancreas_ssl.files import atomic_path, claim, make_folder, record_of
+from pancreas_ssl.inference.asking import RULES, told_rules
 from pancreas_ssl.inference.predict import predict_volume
 from pancreas_ssl.inference.scans import Scan, scan_digest, scans_in, scans_of_card
 from pancreas_ssl.inference.weights import Model, digest_of, load_weights
@@ -110,7 +111,7 @@ def predict_path(
     about = {"weights": digest_of(model), "code": code_digest(*ROOMS)}
     about["settings"] = {"overlap": overlap, "largest": largest, "tissue_above": model.tissue_above,
                          "spacing": list(model.spacing), "window": list(model.window),
-                         "patch": list(model.patch)}  # fmt: skip
+                         "patch": list(model.patch), **told_rules(model, RULES[1:])}  # fmt: skip
     made_by = f"{Path(label).name} {about['weights'][:12]}"
     made_by += f", overlap {overlap:g}, {'largest part' if largest else 'all parts'}"
     if progress:

@@ -17,7 +17,8 @@ from pancreas_ssl.data.roles import full_name
 from pancreas_ssl.engines import Stopped, alone, stopping
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.files import claim, open_to_append, record_of, write_text
-from pancreas_ssl.inference import load_weights, predict_prepared, save_weights
+from pancreas_ssl.inference import load_weights, save_weights
+from pancreas_ssl.inference.asking import ask
 from pancreas_ssl.inference.leaks import has_trained
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.method.recipe import Recipe
@@ -57,7 +58,7 @@ def run_job(
 
     Raises:
         Stopped: `stopping` said yes.
-        InputError, RunError: as `fit` and `predict_prepared`.
+        InputError, RunError: as `fit` and `ask`.
     """
     with alone(out / job.folder, wait=True):
         return _run(job, out / job.folder, device, stopping, checkpoint_seconds)
@@ -155,8 +156,9 @@ def _measure(job: Job, folder: Path, device: str, stopping) -> None:
             row = {"arm": job.arm, "seed": job.seed} | ({} if job.fold is None else {"fold": job.fold})
             row |= {"source": case.source, "case": case.id}
             parts = part_masks(case, prepared)
-            probabilities = predict_prepared(model, prepared.image, device=device, precision=job.recipe["precision"])
-            row |= patient_metrics(probabilities, prepared, job.recipe["tissue_above"], parts=parts)
+            probabilities = ask(model, prepared.image, device=device, precision=job.recipe["precision"])
+            rules = {name: job.recipe[name] for name in ("tissue_above", "decision", "thresholds")}
+            row |= patient_metrics(probabilities, prepared, parts=parts, **rules)
             row |= {"leak": has_trained(model.metadata, prepared)} if job.allow_leak else {}
             append_row(path, row)
             _log(folder, f"row {case.source} {case.id}")
