@@ -7,6 +7,7 @@ import typer
 
 from pancreas_ssl.cli.data import AllowLeak, Overwrite, Roots
 from pancreas_ssl.cli.engine_options import DryRun, Executor, Scheduler, Slurm, Workers, engine_of
+from pancreas_ssl.cli.model import Rules, recipe_fields
 
 __all__ = ["app"]
 
@@ -37,7 +38,6 @@ def study(
     overwrite: Overwrite = False,
 ) -> None:
     """Train arms x seeds, measure them on every source, and compare with intervals."""
-    from pancreas_ssl.cli.model import recipe_fields
     from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.runs.machine import commit
     from pancreas_ssl.study import run_study
@@ -62,12 +62,7 @@ def measure(
     votes: Annotated[
         bool, typer.Option("--votes/--no-votes", help="Let prototypes vote where the weights' recipe says so.")
     ] = True,
-    fields: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="A rule for predicting, as decision=hysteresis; may be repeated."
-        ),
-    ] = None,
+    fields: Rules = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
@@ -81,7 +76,6 @@ def measure(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure trained networks on every patient of a source with labels: rows, summary, the command."""
-    from pancreas_ssl.cli.model import recipe_fields
     from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.study.measurements import measure as run
 

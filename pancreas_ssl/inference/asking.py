@@ -74,6 +74,8 @@ def with_rules(model: Model, **rules: Any) -> Model:
         >>> with_rules(Model(nn.Identity()), decision="expected-dice").rule("decision")
         'expected-dice'
     """
+    if not rules:
+        return model
     strange = ", ".join(sorted(set(rules) - set(RULES)))
     require(not strange, f"rules out of {', '.join(RULES)}", strange, "other fields need a training of their own")
     known = {name: model.rule(name) for name in RULES} | rules

@@ -194,8 +194,7 @@ def _voting(
     which: str | Path, votes: bool = True, rules: Mapping[str, Any] | None = None
 ) -> tuple[Model, dict[str, Any]]:
     """The model as a study would use it, its seed, its prototypes' weight (0 without votes), its digest and rules."""
-    model = load_weights(which)
-    model = with_rules(model, **rules) if rules else model
+    model = with_rules(load_weights(which), **(rules or {}))
     recipe = model.metadata.get("recipe", {})
     weight = float(recipe.get("prototype_weight", 0.0)) if votes else 0.0
     about = {"seed": recipe.get("seed", 0), "prototype_weight": weight, "weights": digest_of(model)[:16]}
