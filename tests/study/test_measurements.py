@@ -198,6 +198,6 @@ def test_other_rules_make_other_rows_and_a_study_measures_by_the_same_ones(card,
     job._measure(job.Job(**facts), folder, "cpu", lambda: False)
     row = json.loads((folder / "rows.jsonl").read_text())
     assert row["volume_ml"] == pytest.approx(ruled["volume_ml"][0], rel=0.02)  # there it was bfloat16, perhaps
-    assert row["volume_ml"] > 1.2 * plain["volume_ml"][0]
+    assert row["volume_ml"] > 1.05 * plain["volume_ml"][0]
     with pytest.raises(InputError, match="expected rules out of .*got steps"):
         measure({"one": weights}, [f"{card}/V"], out, rules={"steps": 3}, **how)
