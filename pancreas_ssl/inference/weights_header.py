@@ -28,6 +28,7 @@ class _Config(BaseModel):
     dropout: float = Field(0.0, ge=0, lt=1)
     restores: bool = False
     seed: int = Field(0, ge=0, lt=2**32)
+    shapes: bool = False
 
 
 class _Architecture(BaseModel):

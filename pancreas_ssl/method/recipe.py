@@ -69,6 +69,8 @@ class Recipe:
     )  # widths at stride 2, 4, 8, 16
     n_classes: Annotated[int, Number, Field(ge=2, le=256)] = 2  # background and pancreas
     dropout: Share = 0.0  # share of channels dropped while training
+    shapes: Literal["none", "frozen"] = "none"  # features of shapes beside the image (`method.shape_features`)
+    shape_drop: Share = 0.5  # share of them, and of images, that a patch loses while training
 
     # --- How it learns
     steps: Count = 1700  # optimiser steps
@@ -204,6 +206,7 @@ class Recipe:
             "n_classes": self.n_classes,
             "dropout": self.dropout,
             "restores": self.restoration_weight > 0,
+            "shapes": self.shapes != "none",
         }
 
     def to_dict(self) -> dict:

@@ -77,6 +77,9 @@ ARMS |= {
     "expected-dice": Arm("each scan's mask is the one of the best expected Dice", {"decision": "expected-dice"}),
     "hysteresis": Arm("masks grow from certain voxels into faint ones", {"decision": "hysteresis"}),
     "test-views": Arm("each prediction is the mean over four slightly changed views", {"test_views": 4}),
+    "shapes": Arm(
+        "frozen features of shapes beside the image, of which each patch loses some in training", {"shapes": "frozen"}
+    ),
 }
 BESIDE_LABELS = 0.125  # corrupted_share
 
