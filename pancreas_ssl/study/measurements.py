@@ -42,7 +42,7 @@ from pancreas_ssl.study.rows import append_row, repair_rows
 from pancreas_ssl.study.tables import summary_table, write_table
 from pancreas_ssl.versions import code_digest, installed_versions
 
-__all__ = ["measure", "patient_metrics"]
+__all__ = ["measure", "patient_metrics", "patient_row"]
 
 MEMORY = 1.5e9  # bytes that a process takes to measure a patient on a grid of 3 mm
 # whose code makes a row
@@ -72,6 +72,27 @@ def patient_metrics(
     row = evaluate_case(mask, label, prepared.spacing)
     row |= {"ece_band": band_ece(probabilities[PANCREAS], label, prepared.spacing)}
     return row | part_metrics(mask, label, parts or {})
+
+
+def patient_row(
+    model: Model, prepared: Prepared, parts: Mapping[str, Bool[np.ndarray, "X Y Z"]] | None = None, **how: Any
+) -> dict[str, Any]:
+    """One patient asked and measured by the rules of the weights (`inference.asking`), as a study does it.
+
+    Args:
+        model: with its prototypes, where they are to vote.
+        prepared, parts: as in `patient_metrics`.
+        how: device, precision ... of `predict_prepared`.
+
+    Example:
+        >>> patient_row(load_weights("strong"), prepared)["dice"]    # doctest: +SKIP
+    """
+    return _row(model, ask(model, prepared.image, **how), prepared, parts)
+
+
+def _row(model: Model, probabilities: np.ndarray, prepared: Prepared, parts: Any) -> dict[str, Any]:
+    rules = (model.rule(name) for name in ("decision", "thresholds"))
+    return patient_metrics(probabilities, prepared, model.tissue_above, parts, *rules)
 
 
 def measure(
@@ -245,8 +266,7 @@ def _measured(model: Model, case, device: str) -> dict[str, Any]:
         "dice_all": (decide(model, probabilities, largest=False) > 0) & is_tissue(prepared, model.tissue_above),
         "dice_lean": (decide(model, probabilities) > 0) & is_tissue(prepared, TISSUE_ABOVE),
     }
-    how = {name: model.rule(name) for name in ("tissue_above", "decision", "thresholds")}
-    row = patient_metrics(probabilities, prepared, parts=part_masks(case, prepared), **how)
+    row = _row(model, probabilities, prepared, part_masks(case, prepared))
     return row | {name: dice_coefficient(mask, label) for name, mask in masks.items()}
 
 
