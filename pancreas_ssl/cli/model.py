@@ -19,6 +19,10 @@ app = typer.Typer()
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; a named device that is missing is an error.")
 ]
+Rules = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A rule for predicting, as decision=hysteresis; may be repeated."),
+]
 
 
 def _slurm_script(asked: bool) -> None:
@@ -35,8 +39,9 @@ def train(
     arm: Annotated[
         str,
         typer.Option(
-            help="Variant: supervised; contrast, restoration or dual (both); strong, randconv, gin, mixstyle, labels, "
-            "organs or unlabelled; or a control (nonsense, contrast-random, restoration-random, dual-random)."
+            help="Variant: supervised; contrast, restoration or dual (both); strong, randconv, gin, labelconv, "
+            "mixstyle, labels, organs or unlabelled; when predicting, matching, expected-dice, hysteresis or "
+            "test-views; or a control (nonsense, contrast-random, restoration-random, dual-random). Several: gin+dual."
         ),
     ] = "supervised",
     root: Roots = None,
@@ -109,6 +114,7 @@ def predict(
     dicom_seg: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write a DICOM SEG for every scan that is DICOM.")
     ] = None,
+    fields: Rules = None,
     executor: Executor = "process",
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -133,6 +139,7 @@ def predict(
         source=source,
         root=parse_roots(root or ()),
         dicom_seg=dicom_seg,
+        rules=recipe_fields(fields or []),
         engine=engine_of(executor, workers, scheduler, slurm, dry_run),
         overwrite=overwrite,
     )

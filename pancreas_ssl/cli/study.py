@@ -7,6 +7,7 @@ import typer
 
 from pancreas_ssl.cli.data import AllowLeak, Overwrite, Roots
 from pancreas_ssl.cli.engine_options import DryRun, Executor, Scheduler, Slurm, Workers, engine_of
+from pancreas_ssl.cli.model import Rules, recipe_fields
 
 __all__ = ["app"]
 
@@ -37,7 +38,6 @@ def study(
     overwrite: Overwrite = False,
 ) -> None:
     """Train arms x seeds, measure them on every source, and compare with intervals."""
-    from pancreas_ssl.cli.model import recipe_fields
     from pancreas_ssl.data.access import parse_roots
     from pancreas_ssl.runs.machine import commit
     from pancreas_ssl.study import run_study
@@ -62,6 +62,7 @@ def measure(
     votes: Annotated[
         bool, typer.Option("--votes/--no-votes", help="Let prototypes vote where the weights' recipe says so.")
     ] = True,
+    fields: Rules = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
@@ -81,6 +82,7 @@ def measure(
     given = [text.partition("=") for text in weights or ["baseline"]]
     named = {name: file or name for name, _, file in given}
     how = {"root": parse_roots(root or ()), "most": most, "votes": votes, "reveal": reveal, "device": device}
+    how["rules"] = recipe_fields(fields or [])
     how["engine"] = engine_of(executor, workers, scheduler, slurm, dry_run)
     rows = run(named, source, out, **how, overwrite=overwrite, allow_leak=allow_leak)
     parts = [name for name in rows if name.startswith(("dice_without_", "recall_"))]

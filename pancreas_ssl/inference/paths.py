@@ -24,6 +24,7 @@ from pancreas_ssl.devices import describe, resolve_device
 from pancreas_ssl.engines import Engine, completed
 from pancreas_ssl.errors import InputError, RunError, require, show_identifiers, without_paths
 from pancreas_ssl.files import atomic_path, claim, make_folder, record_of
+from pancreas_ssl.inference.asking import RULES, told_rules, with_rules
 from pancreas_ssl.inference.predict import predict_volume
 from pancreas_ssl.inference.ranges import how_sure, warnings_about
 from pancreas_ssl.inference.scans import Scan, scan_digest, scans_in, scans_of_card
@@ -55,6 +56,7 @@ def predict_path(
     root: Root = None,
     dicom_seg: str | Path | None = None,
     overlap: float = 0.5,
+    rules: Mapping[str, Any] | None = None,
     engine: Engine = Engine(workers=1),  # noqa: B008
     progress: bool = True,
     overwrite: bool = False,
@@ -78,6 +80,7 @@ def predict_path(
         source: a card, or card/source, whose cases are segmented instead of `ct`, by the card's limits and series.
         root: where the card's files lie.
         dicom_seg: folder that gets `<case>.dcm`, a DICOM SEG, for every scan that is DICOM (needs highdicom).
+        rules: put over the rules that the weights predict by, as in `inference.asking.with_rules`.
         engine: what segments many scans; here, one after the other, by default.
         progress: print the device and a line per scan.
         overwrite: replace outputs that this tool did not write, too; never a scan.
@@ -107,12 +110,13 @@ def predict_path(
     places = {name: _places(name, scan, out, uncertainty, dicom_seg, many) for name, scan in scans.items()}
     outputs = [path for three in places.values() for path in three if path] + [out / TABLE] * many
     claim(outputs, overwrite=overwrite, inputs=[scan.path for scan in scans.values()])
-    model = weights if isinstance(weights, Model) else load_weights(weights)
+    rules = dict(rules or {})
+    model = with_rules(weights if isinstance(weights, Model) else load_weights(weights), **rules)
     label = weights if isinstance(weights, (str, Path)) else "model"
     about = {"weights": digest_of(model), "code": code_digest(*ROOMS)}
     about["settings"] = {"overlap": overlap, "largest": largest, "tissue_above": model.tissue_above,
                          "spacing": list(model.spacing), "window": list(model.window),
-                         "patch": list(model.patch)}  # fmt: skip
+                         "patch": list(model.patch), **told_rules(model, RULES[1:])}  # fmt: skip
     made_by = f"{Path(label).name} {about['weights'][:12]}"
     made_by += f", overlap {overlap:g}, {'largest part' if largest else 'all parts'}"
     if progress:
@@ -126,7 +130,7 @@ def predict_path(
             _print(case, row, model.metadata.get("ranges", {}))
         return pd.DataFrame([row], columns=COLUMNS)
     before, rows, jobs = _earlier(out), {}, [(case, scan, *places[case]) for case, scan in scans.items()]
-    work = partial(_try, weights=weights, options=options, about=about)
+    work = partial(_try, weights=weights, rules=rules, options=options, about=about)
     engine = engine if engine.remote else engine.on(str(resolve_device(device)))
     how = {"folder": out, "memory": memory_forecast(scan.path for scan in scans.values()), "here": True, "patience": 60}
     for number, row, problem in completed(work, jobs, engine, **how):
@@ -251,14 +255,12 @@ def _loaded(weights: str | Path, digest: str) -> Model:
     return model
 
 
-def _try(
-    job: tuple[str, Scan, Path, Path | None, Path | None], weights: str | Path | Model, options: dict, about: dict
-) -> dict[str, Any]:
+def _try(job: tuple, weights: str | Path | Model, rules: dict, options: dict, about: dict) -> dict[str, Any]:
     """`_segment`, with whatever goes wrong as a row. A stray error keeps its type's name."""
     start, (case, _, mask, *_) = time.perf_counter(), job
     try:
         model = weights if isinstance(weights, Model) else _loaded(weights, about["weights"])
-        return _segment(*job, model, options, about)
+        return _segment(*job, with_rules(model, **rules), options, about)
     except (InputError, RunError) as error:
         message = str(error)
     except Exception as error:

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
-from scipy import ndimage
 
 from pancreas_ssl.data.preprocessing import Prepared, prepare, to_volume_grid
 from pancreas_ssl.data.volume import Volume
 from pancreas_ssl.evaluation.components import largest_component
+from pancreas_ssl.inference.asking import ask, decide
 from pancreas_ssl.inference.ranges import answer_facts, ends_of, how_sure, scan_facts, warnings_about
-from pancreas_ssl.inference.sliding import predict_prepared
 from pancreas_ssl.inference.tissue import without_fat
 from pancreas_ssl.inference.weights import Model
 from pancreas_ssl.method.segmentation import PANCREAS
@@ -78,13 +77,13 @@ def predict_volume(
     flips: tuple[int, ...] = (),
     tissue_above: float | None = None,
 ) -> Prediction:
-    """Segment a scan: a voxel is pancreas where that class is the most probable, on the scan's own grid.
+    """Segment a scan on its own grid, by the rules of its weights: by default, the most probable class of each voxel.
 
     Args:
-        model: from `load_weights` or from training.
+        model: from `load_weights` or from training; `inference.asking.with_rules` changes its rules.
         volume: HU with RAS+ axes, from `read_image`.
         overlap, device, precision, flips: as in `predict_prepared`.
-        largest: keep the largest connected component only.
+        largest: keep the largest connected component only (hysteresis chooses for itself).
         tissue_above: HU; what is darker is not marked (see `without_fat`). None: as the weights say, -1000: no limit.
 
     Example:
@@ -93,34 +92,29 @@ def predict_volume(
     """
     start = time.perf_counter()
     prepared = prepare(volume, spacing=model.spacing, window=model.window)
-    probabilities = predict_prepared(
-        model, prepared.image, overlap=overlap, device=device, precision=precision, flips=flips
-    )
-    mask = _mask(probabilities, prepared, volume, largest)
+    probabilities = ask(model, prepared.image, overlap=overlap, device=device, precision=precision, flips=flips)
+    lead = decide(model, probabilities, largest)
+    mask = _mask(lead, prepared, volume, largest and model.rule("decision") != "hysteresis")
     above = model.tissue_above if tissue_above is None else tissue_above
     mask = without_fat(mask, prepared, volume, above)
     seconds = time.perf_counter() - start
-    facts = scan_facts(prepared) | answer_facts(probabilities, prepared, above, largest) | {"ends": ends_of(mask)}
+    facts = (
+        scan_facts(prepared) | answer_facts(probabilities, prepared, above, largest, lead > 0) | {"ends": ends_of(mask)}
+    )
     facts["volume_ml"] = round(int(np.count_nonzero(mask)) * volume.voxel_ml, 3)  # of the scan's own grid
     return Prediction(mask, probabilities, prepared, volume, seconds, facts, model.metadata.get("ranges", {}))
 
 
 def _mask(
-    probabilities: Float32[np.ndarray, "C x y z"], prepared: Prepared, volume: Volume, largest: bool
+    lead: Float32[np.ndarray, "x y z"], prepared: Prepared, volume: Volume, largest: bool
 ) -> UInt8[np.ndarray, "X Y Z"]:
-    """Pancreas against its strongest rival, interpolated before the decision so that outlines are smooth."""
-    others = [c for c in range(len(probabilities)) if c != PANCREAS]
-    lead = probabilities[PANCREAS] - probabilities[others].max(axis=0)
+    """Where the lead is above 0, interpolated before the decision so that outlines are smooth."""
     out = np.zeros(volume.shape, np.uint8)
     if not (lead > 0).any():
         return out
-    if largest:
-        # Chosen on the coarse grid, where it is quick; on the fine one interpolation may break thin bridges again.
-        kept = largest_component(lead > 0)
-        around = ndimage.binary_dilation(kept, np.ones((3, 3, 3)))
-        lead = np.where(around, lead, np.float32(-1.0))
     box = _around(lead > 0, prepared, volume)  # beyond it no neighbour is pancreas
     mask = to_volume_grid(lead, prepared, volume.part(box)) > 0
+    # Components were chosen on the coarse grid, where it is quick; here interpolation may break thin bridges again.
     out[box] = largest_component(mask) if largest else mask
     return out
 

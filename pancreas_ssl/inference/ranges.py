@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Bool, Float32, Shaped
 from scipy import ndimage
 
 from pancreas_ssl.data.cards import Limits
@@ -76,6 +76,7 @@ def answer_facts(
     prepared: Prepared,
     tissue_above: float = -1000.0,
     largest: bool = True,
+    kept: Bool[np.ndarray, "X Y Z"] | None = None,
 ) -> dict[str, float]:
     r"""What a network says about its own mask M, with p the probability of pancreas, on the network's grid:
 
@@ -88,6 +89,7 @@ def answer_facts(
     Args:
         probabilities: of `predict_prepared`.
         tissue_above, largest: how the mask was made, as in `predict_volume`.
+        kept: what was chosen by another rule than the most probable class, before fat was left out.
 
     Example:
         >>> p = np.zeros((2, 8, 8, 8), np.float32); p[1, 2:6, 2:6, 2:6] = 0.8; p[0] = 1 - p[1]
@@ -98,8 +100,9 @@ def answer_facts(
     """
     probability, marked = probabilities[PANCREAS], probabilities.argmax(axis=0) == PANCREAS
     pieces = int(ndimage.label(marked, np.ones((3, 3, 3)))[1])
-    kept = (largest_component(marked) > 0) if largest else marked
-    apart = 1 - int(kept.sum()) / int(marked.sum()) if pieces else 0.0
+    main = (largest_component(marked) > 0) if largest else marked
+    apart = 1 - int(main.sum()) / int(marked.sum()) if pieces else 0.0
+    kept = main if kept is None else kept
     mask = kept & is_tissue(prepared, tissue_above)
     inside = int(np.count_nonzero(mask))
     facts = {"volume_ml": round(inside * float(np.prod(prepared.spacing)) / 1000, 3), "expected_dice": 0.0,

@@ -10,7 +10,7 @@ from itertools import chain, combinations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 from scipy import ndimage
 from torch import Tensor, nn
 
@@ -19,7 +19,7 @@ from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.inference.weights import Model
 from pancreas_ssl.method.structure import bounding_box
 
-__all__ = ["body_box", "predict_prepared", "slide"]
+__all__ = ["body_box", "body_of", "predict_prepared", "slide"]
 
 AIR = -0.995  # an image value at or below is air (or lung): the lower end of the window
 BODY_MARGIN = 3  # voxels of air kept around the body
@@ -160,19 +160,24 @@ def slide(
 
 
 def body_box(image: Float[np.ndarray, "X Y Z"], margin: int = BODY_MARGIN) -> tuple[slice, slice, slice]:
-    """Box around the patient in a prepared image: the largest connected body, without table and wires.
+    """Box around the patient in a prepared image, `body_of`, with `margin` voxels around it.
+
+    An image without any body gives the whole image.
+    """
+    box = bounding_box(body_of(image), margin=margin + 1)
+    return tuple(slice(0, size) for size in np.shape(image)) if box is None else box
+
+
+def body_of(image: Float[np.ndarray, "X Y Z"]) -> Bool[np.ndarray, "X Y Z"]:
+    """The largest connected body in a prepared image, without table and wires, lungs and gas; nothing without any.
 
     Whatever is above air is thinned by one voxel, so that sheets and wires fall away, and the largest connected part
-    is boxed with `margin` voxels around it. An image without any body gives the whole image.
+    is kept, thinned as it is.
     """
-    solid = np.asarray(image) > AIR
-    padded = np.pad(solid, 1, mode="edge")  # the scan's edge is no surface of the body
+    padded = np.pad(np.asarray(image) > AIR, 1, mode="edge")  # the scan's edge is no surface of the body
     thinned = ndimage.binary_erosion(padded, iterations=1)[1:-1, 1:-1, 1:-1]
     labels, count = ndimage.label(thinned)
-    if not count:
-        return tuple(slice(0, size) for size in solid.shape)
-    largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
-    return bounding_box(labels == largest, margin=margin + 1)
+    return labels == int(np.bincount(labels.ravel())[1:].argmax()) + 1 if count else thinned
 
 
 def _storage(shape: Sequence[int], window: Sequence[int], classes: int) -> torch.dtype:

@@ -21,6 +21,7 @@ from pancreas_ssl.errors import InputError, complaint
 from pancreas_ssl.files import atomic_path
 from pancreas_ssl.inference.weights_header import Header
 from pancreas_ssl.method.network import SegmentationNetwork
+from pancreas_ssl.method.recipe import Recipe
 
 __all__ = ["Model", "add_to_header", "digest_of", "known_weights", "load_weights", "save_weights"]
 
@@ -57,7 +58,16 @@ class Model:
     @property
     def tissue_above(self) -> float:
         """HU below which nothing is marked (`inference.tissue`), as the recipe of the weights says; else -1000."""
-        return float(self.metadata.get("recipe", {}).get("tissue_above", -1000.0))
+        return float(self.rule("tissue_above"))
+
+    def rule(self, name: str) -> Any:
+        """A field of the recipe that says how to predict; the default where the weights name none.
+
+        Example:
+            >>> Model(nn.Identity()).rule("decision")
+            'argmax'
+        """
+        return self.metadata.get("recipe", {}).get(name, getattr(Recipe, name))
 
     @property
     def window_size(self) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pancreas_ssl.method.contrast import CONTRASTS
+from pancreas_ssl.method.recipe import DECISIONS, MOST_VIEWS
 
 __all__ = ["Header"]
 
@@ -13,6 +14,7 @@ VOXELS = 2**24  # of the largest patch
 _Mm = Annotated[float, Field(ge=0.05, le=100, strict=True, allow_inf_nan=False)]
 _Voxels = Annotated[int, Field(ge=1, le=4096, strict=True)]
 _Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 _Hu = Annotated[float, Field(ge=-100_000, le=100_000, strict=True, allow_inf_nan=False)]
 
 
@@ -27,6 +29,7 @@ class _Config(BaseModel):
     dropout: float = Field(0.0, ge=0, lt=1)
     restores: bool = False
     seed: int = Field(0, ge=0, lt=2**32)
+    shapes: bool = False
 
 
 class _Architecture(BaseModel):
@@ -40,6 +43,10 @@ class _RecipeFields(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
     tissue_above: _Hu = -1000.0
+    match_weight: _Share = 0.0
+    test_views: int = Field(1, ge=1, le=MOST_VIEWS)
+    decision: Literal[DECISIONS] = "argmax"
+    thresholds: list[_Share] = Field([0.2, 0.8], min_length=2, max_length=2)
     prototype_weight: float = Field(0.0, ge=0, allow_inf_nan=False)
     contrast: Literal[CONTRASTS] = "guided"
     temperature: float = Field(0.1, gt=0, allow_inf_nan=False)

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.method.convolutions import Conv3d, conv_upsampled
 from pancreas_ssl.method.segmentation import PHASES, depth_to_space, space_to_depth
+from pancreas_ssl.method.shape_features import FEATURES, ShapeFeatures, frozen_features
 
 __all__ = ["SegmentationNetwork", "Taps", "depth_to_space", "space_to_depth"]
 
@@ -77,6 +78,7 @@ class SegmentationNetwork(nn.Module):
         in_channels: image channels, 1 for CT.
         dropout: share of channels set to 0 at the bottleneck and before the head while training (or for
             Monte Carlo dropout); 0 switches it off.
+        shapes: frozen features of shapes stand beside the folded image (`shape_features`).
         seed: of the initial weights (Kaiming normal), drawn from a generator of their own.
 
     `config` holds what is needed to build the same network again: `SegmentationNetwork(**network.config)`.
@@ -95,6 +97,7 @@ class SegmentationNetwork(nn.Module):
         dropout: float = 0.0,
         restores: bool = False,
         seed: int = 0,
+        shapes: bool = False,
     ):
         super().__init__()
         if len(channels) < 2 or min(channels) < 1 or n_classes < 1 or in_channels < 1 or not 0 <= dropout < 1:
@@ -105,7 +108,7 @@ class SegmentationNetwork(nn.Module):
             )
         self.channels, self.n_classes, self.in_channels = tuple(channels), n_classes, in_channels
         self.stride = 2 ** len(channels)
-        widths = [in_channels * PHASES, *channels]
+        widths = [in_channels * PHASES + (FEATURES if shapes else 0), *channels]
         self.encoder = nn.ModuleList(
             nn.Sequential(Block(a, b, stride=2 if level else 1), Block(b, b))
             for level, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True))
@@ -116,6 +119,7 @@ class SegmentationNetwork(nn.Module):
         self.restorer: nn.ModuleList | None = None
         _initialise(self, seed)
         _share_phases(self.head)
+        self.shapes: ShapeFeatures | None = frozen_features() if shapes else None
         if restores:
             self.add_restoration(seed)
 
@@ -128,6 +132,7 @@ class SegmentationNetwork(nn.Module):
             "in_channels": self.in_channels,
             "dropout": self.dropout.p,
             "restores": self.restorer is not None,
+            **({"shapes": True} if self.shapes is not None else {}),
         }
 
     def add_restoration(self, seed: int = 0) -> "SegmentationNetwork":
@@ -152,7 +157,7 @@ class SegmentationNetwork(nn.Module):
 
         Args:
             between: called with each level's output and its number (0 = finest); what it returns replaces that output:
-                a place for MixStyle.
+                a place for MixStyle. With features of shapes, number -1 is the input: the folded image and they.
         """
         if x.ndim != 5 or x.shape[1] != self.in_channels or any(size % self.stride for size in x.shape[2:]):
             raise InputError(
@@ -160,6 +165,10 @@ class SegmentationNetwork(nn.Module):
                 f"{self.stride}, got {tuple(x.shape)}; pad the image or use sliding windows"
             )
         outputs, x = [], space_to_depth(x)
+        if self.shapes is not None:
+            with torch.no_grad():
+                x = torch.cat([x, self.shapes(x).to(x.dtype)], 1)
+            x = between(x, -1) if between is not None else x
         for number, level in enumerate(self.encoder):
             x = level(x)
             if between is not None:

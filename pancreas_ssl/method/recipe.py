@@ -11,11 +11,17 @@ from pancreas_ssl.errors import InputError, complaint
 from pancreas_ssl.method.contrast import CONTRASTS
 from pancreas_ssl.method.placement import PLACEMENTS
 
-__all__ = ["AUGMENTATIONS", "Recipe", "ramp"]
+__all__ = ["AUGMENTATIONS", "DECISIONS", "MOST_VIEWS", "Recipe", "ramp"]
 
-AUGMENTATIONS = ("none", "mild", "strong", "randconv", "gin", "labels")
+AUGMENTATIONS = ("none", "mild", "strong", "randconv", "gin", "labels", "labelconv")
 """What may vary the appearance of a patch: nothing; gain, shift and noise alone; or, before these, one of the families
-of `pancreas_ssl.augmentation` ('labels' needs the organ maps of the card)."""
+of `pancreas_ssl.augmentation` ('labels' needs the organ maps of the card, 'labelconv' the label alone)."""
+
+DECISIONS = ("argmax", "expected-dice", "hysteresis")
+"""How the probabilities of a scan become a mask; see `inference.decision`."""
+
+MOST_VIEWS = 64
+"""Views of a scan that a prediction may take."""
 
 
 def _number(value: Any) -> Any:
@@ -63,6 +69,8 @@ class Recipe:
     )  # widths at stride 2, 4, 8, 16
     n_classes: Annotated[int, Number, Field(ge=2, le=256)] = 2  # background and pancreas
     dropout: Share = 0.0  # share of channels dropped while training
+    shapes: Literal["none", "frozen"] = "none"  # features of shapes beside the image (`method.shape_features`)
+    shape_drop: Share = 0.5  # share of them, and of images, that a patch loses while training
 
     # --- How it learns
     steps: Count = 1700  # optimiser steps
@@ -97,7 +105,11 @@ class Recipe:
     nonsense_weight: Weight = 0.0  # a control: an auxiliary head predicts noise that is unrelated to the image
 
     # --- When it predicts
-    tissue_above: Real = -1000.0  # HU; darker voxels are never marked (fat). No training sees it
+    tissue_above: Real = -1000.0  # HU; darker voxels are never marked (fat). No training sees this group
+    match_weight: Share = 0.0  # how far a scan's intensities are first moved to those of the training cases
+    test_views: Annotated[int, Number, Field(ge=1, le=MOST_VIEWS)] = 1  # slightly changed looks, averaged
+    decision: Literal[DECISIONS] = "argmax"  # how probabilities become a mask; one of DECISIONS
+    thresholds: tuple[Share, Share] = (0.2, 0.8)  # probability up to which 'hysteresis' grows, and of its seeds
 
     # --- The two self-supervised modules: after a while of segmentation alone, they are faded in
     contrast_weight: Weight = 0.0  # weight w_c of the global-feature contrast
@@ -130,7 +142,7 @@ class Recipe:
             raise ValueError(f"patch needs at most {VOXELS:,} voxels")
         if not all(size > 0 and size % stride == 0 for size in self.patch):
             raise ValueError(f"patch needs sizes that are multiples of {stride} (2 to the number of levels)")
-        for name in ("window", "box", "coverage"):
+        for name in ("window", "box", "coverage", "thresholds"):
             low, high = getattr(self, name)
             if not (low < high or (low == high and name != "window")):
                 raise ValueError(f"{name} needs a low and a high end, in this order")
@@ -194,6 +206,7 @@ class Recipe:
             "n_classes": self.n_classes,
             "dropout": self.dropout,
             "restores": self.restoration_weight > 0,
+            "shapes": self.shapes != "none",
         }
 
     def to_dict(self) -> dict:

@@ -8,7 +8,7 @@ synthetic phantoms every result is a check of mechanism, never a clinical one.
 
 from pancreas_ssl.data.roles import check_role, open_cases
 from pancreas_ssl.study.config import Study, load_study
-from pancreas_ssl.study.measurements import patient_metrics
+from pancreas_ssl.study.measurements import patient_metrics, patient_row
 from pancreas_ssl.study.paper import paper
 from pancreas_ssl.study.power import smallest_difference
 from pancreas_ssl.study.run import run_study
@@ -25,6 +25,7 @@ __all__ = [
     "open_cases",
     "paper",
     "patient_metrics",
+    "patient_row",
     "run_study",
     "shipped_measured",
     "shipped_study",

@@ -17,12 +17,12 @@ from pancreas_ssl.data.roles import full_name
 from pancreas_ssl.engines import Stopped, alone, stopping
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.files import claim, open_to_append, record_of, write_text
-from pancreas_ssl.inference import Model, load_weights, predict_prepared, save_weights
+from pancreas_ssl.inference import Model, load_weights, save_weights
 from pancreas_ssl.inference.leaks import has_trained
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study.label_parts import part_masks
-from pancreas_ssl.study.measurements import patient_metrics
+from pancreas_ssl.study.measurements import patient_row
 from pancreas_ssl.study.opened import cases_for
 from pancreas_ssl.study.plan import Job, at_most
 from pancreas_ssl.study.rows import append_row, repair_rows
@@ -58,7 +58,7 @@ def run_job(
 
     Raises:
         Stopped: `stopping` said yes.
-        InputError, RunError: as `fit` and `predict_prepared`.
+        InputError, RunError: as `fit` and `ask`.
     """
     with alone(out / job.folder, wait=True):
         return _run(job, out / job.folder, device, stopping, checkpoint_seconds)
@@ -157,8 +157,7 @@ def _measure(job: Job, folder: Path, device: str, stopping) -> None:
             row = {"arm": job.arm, "seed": job.seed} | ({} if job.fold is None else {"fold": job.fold})
             row |= {"source": case.source, "case": case.id}
             parts = part_masks(case, prepared)
-            probabilities = predict_prepared(model, prepared.image, device=device, precision=job.recipe["precision"])
-            row |= patient_metrics(probabilities, prepared, job.recipe["tissue_above"], parts=parts)
+            row |= patient_row(model, prepared, parts, device=device, precision=job.recipe["precision"])
             row |= {"leak": has_trained(model.metadata, prepared)} if job.allow_leak else {}
             append_row(path, row)
             _log(folder, f"row {case.source} {case.id}")

@@ -25,10 +25,12 @@ from pancreas_ssl.data.roles import REVEALS, check_role, full_name, log_reveal, 
 from pancreas_ssl.devices import resolve_device
 from pancreas_ssl.engines import Engine, completed
 from pancreas_ssl.errors import InputError, RunError, without_paths
-from pancreas_ssl.evaluation import dice_coefficient, evaluate_case, largest_component
+from pancreas_ssl.evaluation import dice_coefficient, evaluate_case
 from pancreas_ssl.evaluation.calibration import band_ece
 from pancreas_ssl.files import claim, write_text
-from pancreas_ssl.inference import Model, is_tissue, load_weights, predict_prepared, refuse_leaks
+from pancreas_ssl.inference import Model, is_tissue, load_weights, refuse_leaks
+from pancreas_ssl.inference.asking import RULES, ask, decide, told_rules, with_rules
+from pancreas_ssl.inference.decision import decided
 from pancreas_ssl.inference.leaks import has_trained
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.inference.ranges import answer_facts
@@ -41,7 +43,7 @@ from pancreas_ssl.study.rows import append_row, repair_rows
 from pancreas_ssl.study.tables import summary_table, write_table
 from pancreas_ssl.versions import code_digest, installed_versions
 
-__all__ = ["measure", "patient_metrics"]
+__all__ = ["measure", "patient_metrics", "patient_row"]
 
 MEMORY = 1.5e9  # bytes that a process takes to measure a patient on a grid of 3 mm
 # whose code makes a row
@@ -53,21 +55,45 @@ def patient_metrics(
     prepared: Prepared,
     tissue_above: float = -1000.0,
     parts: Mapping[str, Bool[np.ndarray, "X Y Z"]] | None = None,
+    decision: str = "argmax",
+    thresholds: Sequence[float] = (0.2, 0.8),
 ) -> dict[str, Any]:
-    """The metrics of one patient on the network's grid: those of `evaluate_case` for the most probable class, largest
-    component; `ece_band`, the voxel ECE within 15 mm of the label; and those of `part_metrics`.
+    """The metrics of one patient on the network's grid: those of `evaluate_case` for the mask of `decided`; `ece_band`,
+    the voxel ECE within 15 mm of the label; and those of `part_metrics`.
 
     Args:
-        probabilities: of `predict_prepared`.
+        probabilities: of `ask`, or of `predict_prepared`.
         prepared: the patient, with a label.
         tissue_above: HU; what is darker is not marked, as in `predict_volume`.
         parts: of `part_masks`.
+        decision, thresholds: as in `decided`.
     """
-    mask = largest_component(probabilities.argmax(axis=0) == PANCREAS) & is_tissue(prepared, tissue_above)
+    mask = (decided(probabilities, decision, thresholds) > 0) & is_tissue(prepared, tissue_above)
     label = prepared.label[0] == PANCREAS
     row = evaluate_case(mask, label, prepared.spacing)
     row |= {"ece_band": band_ece(probabilities[PANCREAS], label, prepared.spacing)}
     return row | part_metrics(mask, label, parts or {})
+
+
+def patient_row(
+    model: Model, prepared: Prepared, parts: Mapping[str, Bool[np.ndarray, "X Y Z"]] | None = None, **how: Any
+) -> dict[str, Any]:
+    """One patient asked and measured by the rules of the weights (`inference.asking`), as a study does it.
+
+    Args:
+        model: with its prototypes, where they are to vote.
+        prepared, parts: as in `patient_metrics`.
+        how: device, precision ... of `predict_prepared`.
+
+    Example:
+        >>> patient_row(load_weights("strong"), prepared)["dice"]    # doctest: +SKIP
+    """
+    return _row(model, ask(model, prepared.image, **how), prepared, parts)
+
+
+def _row(model: Model, probabilities: np.ndarray, prepared: Prepared, parts: Any) -> dict[str, Any]:
+    rules = (model.rule(name) for name in ("decision", "thresholds"))
+    return patient_metrics(probabilities, prepared, model.tissue_above, parts, *rules)
 
 
 def measure(
@@ -78,6 +104,7 @@ def measure(
     root: Root = None,
     most: int | None = None,
     votes: bool = True,
+    rules: Mapping[str, Any] | None = None,
     reveal: bool = False,
     device: str = "auto",
     engine: Engine = Engine(workers=1),  # noqa: B008
@@ -88,8 +115,9 @@ def measure(
     """A row of metrics for each of these networks on each patient; see the module for the files.
 
     Prototypes vote where the recipe of the weights says so, as in a study; the column `prototype_weight` says how much.
-    A case that trained a network, under whatever name, is not measured with it. Of a card with `parts` the columns
-    `dice_without_NAME` and `recall_NAME` tell of the gland without each part, and of the part.
+    Other rules for predicting (`inference.asking.RULES`) are those of the weights or `rules`; each that is not a
+    default has a column. A case that trained a network, under whatever name, is not measured with it. Of a card with
+    `parts` the columns `dice_without_NAME` and `recall_NAME` tell of the gland without each part, and of the part.
 
     Args:
         weights: a name for the tables -> shipped weights or a file.
@@ -99,6 +127,7 @@ def measure(
         root: where the cards' files lie, for cards that read a folder.
         most: at most so many patients per source, in the card's order.
         votes: False asks every network without its prototypes.
+        rules: put over the rules that the weights predict by, such as {"decision": "hysteresis"}.
         reveal: open sources of role test; it is logged in the folder.
         engine: what measures; here, one patient after the other, by default.
         command: put into `measured.json`; composed of the arguments unless given.
@@ -116,8 +145,9 @@ def measure(
         raise InputError("expected weights and sources to measure, got none; name at least one of each")
     for source in sources:
         check_role(source, "measure", reveal=reveal)
-    models = {name: _voting(which, votes) for name, which in weights.items()}
-    command = command or _command(weights, sources, out, root, most, votes, reveal, allow_leak)
+    rules = dict(rules or {})
+    models = {name: _voting(which, votes, rules) for name, which in weights.items()}
+    command = command or _command(weights, sources, out, root, most, votes, rules, reveal, allow_leak)
     out, read = Path(out), [*weights.values(), *(parse_source(source)[0] for source in sources)]
     read = [file for file in map(Path, read) if file.is_file()]
     claim([out / "rows.jsonl", out / REVEALS], overwrite=None, inputs=read)
@@ -149,7 +179,7 @@ def measure(
             if _key(row) not in there:
                 todo.setdefault(case, []).append(row)
     jobs = [(case, todo[case]) for case in every if case in todo]
-    work = partial(_measured_case, weights=dict(weights), votes=votes, device=device)
+    work = partial(_measured_case, weights=dict(weights), votes=votes, rules=rules, device=device)
     engine = engine if engine.remote else engine.on(str(resolve_device(device)))
     for _, rows, problem in completed(work, jobs, engine, folder=out, memory=MEMORY, here=True, patience=60):
         if problem:
@@ -176,35 +206,43 @@ def _cases(model: Model, sources: Sequence[str], root: Root, most: int | None, r
 
 
 def _key(row: Mapping[str, Any]) -> tuple:
-    """What identifies a row; a network with another prototype weight counts as another network, and so do other
-    weights under its name, other files of the patient and other code."""
-    names = ("arm", "prototype_weight", "source", "case", "weights", "data", "code")
+    """What identifies a row; a network with another prototype weight or other rules counts as another network, and so
+    do other weights under its name, other files of the patient and other code."""
+    names = ("arm", "prototype_weight", *RULES, "source", "case", "weights", "data", "code")
     return tuple(row.get(name) for name in names)
 
 
-def _voting(which: str | Path, votes: bool = True) -> tuple[Model, dict[str, Any]]:
-    """The model as a study would use it, its seed, its prototypes' weight (0 without votes) and its digest."""
-    model = load_weights(which)
+def _voting(
+    which: str | Path, votes: bool = True, rules: Mapping[str, Any] | None = None
+) -> tuple[Model, dict[str, Any]]:
+    """The model as a study would use it, its seed, its prototypes' weight (0 without votes), its digest and rules."""
+    model = with_rules(load_weights(which), **(rules or {}))
     recipe = model.metadata.get("recipe", {})
     weight = float(recipe.get("prototype_weight", 0.0)) if votes else 0.0
     about = {"seed": recipe.get("seed", 0), "prototype_weight": weight, "weights": digest_of(model)[:16]}
     about |= {"fold": model.metadata["fold"]} if model.metadata.get("fold") is not None else {}
+    about |= told_rules(model, RULES[1:])
+    about |= {"tissue_above": model.tissue_above} if "tissue_above" in (rules or {}) else {}
     return with_prototypes(model, weight), about
 
 
 def _measured_case(
-    job: tuple[Case, list[dict[str, Any]]], weights: Mapping[str, str | Path], votes: bool, device: str
+    job: tuple[Case, list[dict[str, Any]]],
+    weights: Mapping[str, str | Path],
+    votes: bool,
+    rules: dict[str, Any],
+    device: str,
 ) -> list[dict[str, Any]]:
     """The rows of one patient, one for each network that lacks one."""
     case, rows = job
-    models = [_loaded(weights[row["arm"]], votes, row["weights"]) for row in rows]
+    models = [_loaded(weights[row["arm"]], votes, json.dumps(rules), row["weights"]) for row in rows]
     return [row | _measured(model, case, device) for row, model in zip(rows, models, strict=True)]
 
 
 @lru_cache(8)
-def _loaded(which: str | Path, votes: bool, digest: str) -> Model:
+def _loaded(which: str | Path, votes: bool, rules: str, digest: str) -> Model:
     """The network, kept in a process for its next patients; it must be the one that was asked for."""
-    model, about = _voting(which, votes)
+    model, about = _voting(which, votes, json.loads(rules))
     if about["weights"] != digest:
         raise RunError(f"the weights {which} were changed while they were measured; start it again")
     return model
@@ -225,19 +263,18 @@ def _measured(model: Model, case, device: str) -> dict[str, Any]:
     `dice_lean`, the Dice without fat (`inference.tissue`, -30 HU) whatever the weights say; and what the network says
     about its mask without a label, `expected_dice` and `doubt` (`inference.ranges`)."""
     prepared = _prepared(model, case)
-    probabilities = predict_prepared(model, prepared.image, device=device)
-    marked, label = probabilities.argmax(axis=0) == PANCREAS, prepared.label[0] == PANCREAS
+    probabilities, label = ask(model, prepared.image, device=device), prepared.label[0] == PANCREAS
     masks = {
-        "dice_all": marked & is_tissue(prepared, model.tissue_above),
-        "dice_lean": largest_component(marked) & is_tissue(prepared, TISSUE_ABOVE),
+        "dice_all": (decide(model, probabilities, largest=False) > 0) & is_tissue(prepared, model.tissue_above),
+        "dice_lean": (decide(model, probabilities) > 0) & is_tissue(prepared, TISSUE_ABOVE),
     }
-    row = patient_metrics(probabilities, prepared, model.tissue_above, part_masks(case, prepared))
-    said = answer_facts(probabilities, prepared, model.tissue_above)
+    row = _row(model, probabilities, prepared, part_masks(case, prepared))
+    said = answer_facts(probabilities, prepared, model.tissue_above, kept=decide(model, probabilities) > 0)
     row |= {name: dice_coefficient(mask, label) for name, mask in masks.items()}
     return row | {name: said[name] for name in ("expected_dice", "doubt")}
 
 
-def _command(weights, sources, out, root, most, votes: bool, reveal: bool, leak: bool) -> str:
+def _command(weights, sources, out, root, most, votes: bool, rules, reveal: bool, leak: bool) -> str:
     arguments = ["pancreas-ssl", "measure"]
     for name, which in weights.items():
         arguments += ["--weights", name if str(which) == name else f"{name}={which}"]
@@ -245,6 +282,8 @@ def _command(weights, sources, out, root, most, votes: bool, reveal: bool, leak:
         arguments += ["--source", source]
     for option, value in (*(("--root", one) for one in root_options(root)), ("--most", most), ("--out", out)):
         arguments += [option, str(value)] if value is not None else []
+    for name, value in rules.items():
+        arguments += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     flags = ["--no-votes"] * (not votes) + ["--reveal"] * reveal + ["--allow-leak"] * leak
     return shlex.join(arguments + flags)
 

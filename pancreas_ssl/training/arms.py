@@ -1,4 +1,9 @@
-"""Training variants by name: each is nothing but fields of the recipe that differ from plain supervised training."""
+"""Training variants by name: each is nothing but fields of the recipe that differ from plain supervised training.
+
+Names joined by `+` are one variant with the fields of all: `randconv+dual` is RandConv with both modules. Two that set
+one field to different values do not go together, but for `corrupted_share`, where the smallest holds; beside `labels`
+it is at most an eighth, as more corruption cost Dice there (`assets/study/NOTES.md`).
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -63,6 +68,21 @@ ARMS |= {
     ),
 }
 
+_LABELCONV = {"augmentation": "labelconv", "views": 2, "consistency_weight": 1.0}
+_MATCHING = {"match_weight": 1.0}
+ARMS |= {
+    "labelconv": Arm("two views with pancreas and rest each through random convolutions, held together", _LABELCONV),
+    "matching": Arm("the intensities of each scan moved to the source's before it is predicted", _MATCHING),
+    "srcsm": Arm("labelconv in training, matching when predicting", _LABELCONV | _MATCHING),
+    "expected-dice": Arm("each scan's mask is the one of the best expected Dice", {"decision": "expected-dice"}),
+    "hysteresis": Arm("masks grow from certain voxels into faint ones", {"decision": "hysteresis"}),
+    "test-views": Arm("each prediction is the mean over four slightly changed views", {"test_views": 4}),
+    "shapes": Arm(
+        "frozen features of shapes beside the image, of which each patch loses some in training", {"shapes": "frozen"}
+    ),
+}
+BESIDE_LABELS = 0.125  # corrupted_share
+
 ARMS["real"] = Arm(
     "the recipe that two real scans chose: strong intensities, all organs named, four times the steps, no fat marked",
     {
@@ -77,15 +97,33 @@ ARMS["real"] = Arm(
 
 
 def with_arm(recipe: Recipe, arm: str) -> Recipe:
-    """The recipe with the arm's fields.
+    """The recipe with the fields of an arm, or of several joined by `+`.
 
     Raises:
-        InputError: an unknown arm.
+        InputError: an unknown arm, or arms that do not go together.
 
     Example:
         >>> with_arm(Recipe(), "nonsense").nonsense_weight
         0.1
+        >>> both = with_arm(Recipe(), "randconv+dual")
+        >>> both.augmentation, both.restoration_weight
+        ('randconv', 0.3)
     """
-    if arm not in ARMS:
-        raise InputError(f"expected an arm out of {', '.join(ARMS)}, got '{arm}'; name one of these")
-    return replace(recipe, **ARMS[arm].fields)
+    fields: dict[str, Any] = {}
+    names = arm.split("+")
+    for name in names:
+        if name not in ARMS:
+            raise InputError(
+                f"expected an arm out of {', '.join(ARMS)}, or several joined by +, got '{name}'; name one of these"
+            )
+        for key, value in ARMS[name].fields.items():
+            there = fields.setdefault(key, value)
+            if key == "corrupted_share":
+                fields[key] = min(there, value)
+            elif there != value:
+                raise InputError(
+                    f"expected arms that go together, {arm} sets {key} to {there} and to {value}; leave one out"
+                )
+    if "labels" in names and "corrupted_share" in fields:
+        fields["corrupted_share"] = min(BESIDE_LABELS, fields["corrupted_share"])
+    return replace(recipe, **fields)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,6 +20,7 @@ from pancreas_ssl.method.dual import Batch, DualModel, DualOutputs, Extra
 from pancreas_ssl.method.network import SegmentationNetwork
 from pancreas_ssl.method.processes import rank, world
 from pancreas_ssl.method.recipe import Recipe
+from pancreas_ssl.method.shape_features import FEATURES, shown
 
 __all__ = ["N_ORGANS", "ArmModel", "ExtraTerms", "consistency"]
 
@@ -56,17 +57,27 @@ class ArmModel(DualModel):
         state = self.contrast.state_dict()
         return {"contrast": {name: value for name, value in state.items() if "queue" not in name}}
 
-    def forward(self, images: Float[Tensor, "B 1 X Y Z"], style: MixStyleDraw | None = None, **dual) -> DualOutputs:
+    def forward(
+        self,
+        images: Float[Tensor, "B 1 X Y Z"],
+        style: MixStyleDraw | None = None,
+        dropped: Bool[Tensor, "B 9"] | None = None,
+        **dual,
+    ) -> DualOutputs:
         """As `DualModel`, with the heads' answers in `extra`.
 
         Args:
             style: mixes the statistics of the first two levels' features between the patches of the batch.
+            dropped: which inputs a patch loses, of a network with features of shapes.
         """
 
-        def mix(x: Tensor, level: int) -> Tensor:
-            return apply_mixstyle(x, style) if level < MIXED_LEVELS else x
+        def change(x: Tensor, level: int) -> Tensor:
+            if level < 0:
+                return x if dropped is None else x * shown(dropped).to(x)
+            return apply_mixstyle(x, style) if style is not None and level < MIXED_LEVELS else x
 
-        outputs = super().forward(images, between=mix if style is not None else None, **dual)
+        changes = style is not None or dropped is not None
+        outputs = super().forward(images, between=change if changes else None, **dual)
         heads = {"organs": self.organs, "nonsense": self.nonsense}
         said = {name: head(outputs.features) for name, head in heads.items() if head is not None}
         return replace(outputs, extra=said)
@@ -85,9 +96,13 @@ class ExtraTerms(Extra):
         return torch.cat([torch.cat(group) for group in zip(*groups, strict=True)])  # view by view
 
     def arguments(self, images: Tensor, rng: np.random.Generator) -> dict[str, Any]:
-        if self.recipe.mixstyle == 0:
-            return {}
-        return {"style": draw_mixstyle(rng, len(images), probability=self.recipe.mixstyle)}
+        drawn: dict[str, Any] = {}
+        if self.recipe.mixstyle > 0:
+            drawn["style"] = draw_mixstyle(rng, len(images), probability=self.recipe.mixstyle)
+        if self.recipe.shapes != "none":
+            n, chance = len(images), rng.random((world() * len(images), 1 + FEATURES))
+            drawn["dropped"] = torch.from_numpy(chance[rank() * n :][:n] < self.recipe.shape_drop)
+        return drawn
 
     def labelled(self, logits: Tensor) -> Tensor:
         """Those of patches with labels, view by view."""

@@ -19,6 +19,7 @@ from pancreas_ssl import devices
 from pancreas_ssl.data.preprocessing import Prepared, case_digest
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import make_folder, sweep, workspace
+from pancreas_ssl.inference.matching import source_part
 from pancreas_ssl.method.network import SegmentationNetwork
 from pancreas_ssl.method.processes import any_of, averaged, rank, world
 from pancreas_ssl.method.recipe import Recipe
@@ -54,7 +55,8 @@ class Fitted:
     precision: str
     step: int
     cases: str  # digest of the training cases
-    parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # weights beside the network: `Learner.parts`
+    # what is shipped beside the network: `ArmModel.parts`, and the source's intensities where they are matched
+    parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     # Dice per held-out case after the last step; empty if no step was made
     held_out: list[float] = field(default_factory=list)
 
@@ -115,6 +117,7 @@ def fit(
             "pass some, or set the weight to 0"
         )
     unlabelled = unlabelled if recipe.unlabelled_weight > 0 else None
+    source = source_part(train) if recipe.match_weight > 0 else {}
     digest = cases_digest([*train, *(unlabelled or ())])
     state = _earlier(out, recipe, digest, resume)
     where = own_device(devices.resolve_device(device))
@@ -214,7 +217,7 @@ def fit(
                 write()
                 raise RunError(_interrupted(out, step, recipe.steps))
         learner = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-        network, parts = learner.network, learner.parts
+        network, parts = learner.network, learner.parts | source
         spent = seconds()
     if progress and main:
         print(f"trained {step} steps in {duration(spent)}, {note_of(history)}", flush=True)

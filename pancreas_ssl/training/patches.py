@@ -231,7 +231,8 @@ class Patches:
         draws = [draw_patch(rng, self.recipe, self.sizes, self.inside) for rng in rngs]
         binary = self.recipe.n_classes == 2
         found = cut(draws, self.images, self.labels, self.recipe.patch, binary, self.organs, maps, outside)
-        named = found.organs if found.organs is not None else [None] * len(rngs)
+        named = found.label if self.recipe.augmentation == "labelconv" else found.organs
+        named = [None] * len(rngs) if named is None else named
         looks = [appearances(*sample, self.recipe) for sample in zip(found.image, named, rngs, strict=True)]
         views = tuple(torch.stack(view) for view in zip(*looks, strict=True))
         return Batch(views, found.label, found.organs, found.image, found.maps, first)

@@ -12,6 +12,7 @@ from torch import Tensor
 from pancreas_ssl.augmentation.blending import blend, draw_blend
 from pancreas_ssl.augmentation.gin import apply_gin, draw_gin
 from pancreas_ssl.augmentation.intensity import apply_strong, draw_strong
+from pancreas_ssl.augmentation.labelconv import apply_labelconv, draw_labelconv
 from pancreas_ssl.augmentation.labels import apply_labels, draw_labels
 from pancreas_ssl.augmentation.randconv import apply_randconv, draw_randconv
 from pancreas_ssl.method.recipe import Recipe
@@ -23,6 +24,8 @@ def appearances(
     image: Float32[Tensor, "1 x y z"], organs: Int64[Tensor, "1 x y z"] | None, rng: np.random.Generator, recipe: Recipe
 ) -> list[Float32[Tensor, "1 x y z"]]:
     """`recipe.views` appearances of one patch, drawn from `rng` one after the other.
+
+    `organs` is what the family conditions on: the organ map, for 'labelconv' the label.
 
     With GIN, views come in pairs that are blended as its authors do: what one view shows of the first random network
     at a place, the other shows of the second.
@@ -42,6 +45,8 @@ def _family(image: Tensor, organs: Tensor | None, rng: np.random.Generator, name
         return apply_randconv(image, draw_randconv(rng))
     if name == "gin":
         return apply_gin(image, draw_gin(rng))
+    if name == "labelconv":
+        return apply_labelconv(image, organs, draw_labelconv(rng))
     if name == "labels":
         return apply_labels(image, organs, draw_labels(rng))
     return image

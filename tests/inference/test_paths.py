@@ -334,3 +334,13 @@ def test_unknown_weights_and_device_before_any_work(tmp_path):
         predict_path(ct, tmp_path / "mask.nii.gz", "no_such_weights", device="cpu", progress=False)
     with pytest.raises(InputError, match="device"):
         predict_path(ct, tmp_path / "mask.nii.gz", device="cuda:99", progress=False)
+
+
+def test_other_rules_make_another_mask(tmp_path, threshold):
+    (tmp_path / "scans").mkdir()
+    ct, out = write_scan(tmp_path / "scans" / "ct.nii.gz", LAS, island=True), tmp_path / "masks"
+    how = {"weights": threshold, "device": "cpu", "progress": False}
+    plain = predict_path(ct.parent, out, **how)
+    ruled = [predict_path(ct.parent, out, rules={"decision": "hysteresis"}, **how) for _ in range(2)]
+    assert ruled[0]["message"][0] == "redone: other settings" and ruled[1]["status"][0] == "skipped"
+    assert ruled[0]["volume_ml"][0] > plain["volume_ml"][0]  # the island has seeds of its own

@@ -1,6 +1,7 @@
 """The recipe: strict, serialisable, and its schedule is a function of the step."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,10 @@ def test_an_unknown_field_is_named_with_the_known_ones():
         dict(prototype_weight=1.0),
         dict(box=(60.0, 15.0)),
         dict(coverage=(0.5, 1.1)),
+        dict(match_weight=1.1),
+        dict(test_views=65),
+        dict(decision="majority"),
+        dict(thresholds=(0.8, 0.2)),
     ],
 )
 def test_unfit_values_get_a_sentence_that_names_them(wrong):
@@ -80,5 +85,18 @@ def test_arms_are_recipes_and_an_unknown_one_is_named():
         changed = {key for key, value in made.to_dict().items() if Recipe().to_dict()[key] != value}
         assert changed == set(arm.fields) and arm.what
     assert with_arm(Recipe(), "labels").needs_organs and not with_arm(Recipe(), "gin").needs_organs
-    with pytest.raises(InputError, match="supervised, strong.*got 'wild'"):
-        with_arm(Recipe(), "wild")
+    for wild in ("wild", "dual+wild"):
+        with pytest.raises(InputError, match="supervised, strong.*joined by \\+, got 'wild'"):
+            with_arm(Recipe(), wild)
+
+
+def test_arms_joined_by_plus_are_the_fields_of_all():
+    for first in ("randconv", "gin", "mixstyle", "strong", "labelconv", "matching", "expected-dice", "real"):
+        made = with_arm(Recipe(), f"{first}+dual")
+        assert made == with_arm(with_arm(Recipe(), "dual"), first) == with_arm(Recipe(), f"dual+{first}")
+    assert with_arm(Recipe(), "srcsm") == with_arm(Recipe(), "labelconv+matching")
+    registered = with_arm(Recipe(), "labels+dual")  # as in the study that came with the package
+    assert registered.corrupted_share == 0.125 and with_arm(Recipe(), "labels").corrupted_share == 0
+    assert registered == with_arm(replace(with_arm(Recipe(), "dual"), corrupted_share=0.125), "labels")
+    with pytest.raises(InputError, match="gin\\+strong sets augmentation to gin and to strong; leave one out"):
+        with_arm(Recipe(), "gin+strong")

@@ -17,6 +17,7 @@ from pancreas_ssl.errors import InputError
 from pancreas_ssl.inference import load_weights, save_weights
 from pancreas_ssl.method.contrast import GlobalContrast
 from pancreas_ssl.method.network import SegmentationNetwork
+from pancreas_ssl.study import job
 from pancreas_ssl.study import measurements as module
 from pancreas_ssl.study.measurements import measure
 from pancreas_ssl.training import Recipe
@@ -176,3 +177,27 @@ def test_the_command_names_files_and_prints_means(card, weights, tmp_path, capsy
     told = json.loads((tmp_path / "out" / "measured.json").read_text())["command"]
     files = f"mine=.../{weights.name} --source .../{card.name}/V --most 1 --out .../out"
     assert told == f"pancreas-ssl measure --weights {files}"
+
+
+def test_other_rules_make_other_rows_and_a_study_measures_by_the_same_ones(card, weights, tmp_path):
+    out, how = tmp_path / "out", {"most": 1, "device": "cpu"}
+    plain = measure({"one": weights}, [f"{card}/V"], out, **how)
+    rules = {"decision": "expected-dice", "test_views": 2}
+    ruled = measure({"one": weights}, [f"{card}/V"], out, rules=rules, **how)
+    assert (ruled["decision"][0], ruled["test_views"][0]) == ("expected-dice", 2) and "decision" not in plain
+    assert ruled["volume_ml"][0] > plain["volume_ml"][0]  # an untrained network is sure of nothing
+    assert len((out / "rows.jsonl").read_text().splitlines()) == 2
+    told = json.loads((out / "measured.json").read_text())["command"]
+    assert told.endswith("--set decision=expected-dice --set test_views=2")
+    recipe = replace(RECIPE, **rules)
+    folder = tmp_path / "cell"
+    folder.mkdir()
+    _saved(folder / "weights.safetensors", recipe)
+    facts = {"arm": "one", "seed": 5, "recipe": recipe.to_dict(), "train": f"{card}/A", "oracle": False}
+    facts |= {"labelled": None, "measure": (f"{card}/V",), "patients": 1, "reveal": False, "folder": "cell"}
+    job._measure(job.Job(**facts), folder, "cpu", lambda: False)
+    row = json.loads((folder / "rows.jsonl").read_text())
+    assert row["volume_ml"] == pytest.approx(ruled["volume_ml"][0], rel=0.02)  # there it was bfloat16, perhaps
+    assert row["volume_ml"] > 1.05 * plain["volume_ml"][0]
+    with pytest.raises(InputError, match="expected rules out of .*got steps"):
+        measure({"one": weights}, [f"{card}/V"], out, rules={"steps": 3}, **how)

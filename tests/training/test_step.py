@@ -51,9 +51,9 @@ def test_consistency_pulls_the_views_together_and_does_not_mind_their_order():
     assert torch.allclose(half, value, rtol=0.02)
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", [*ARMS, "gin+dual", "labelconv+dual", "mixstyle+dual", "shapes+dual"])
 def test_each_arm_has_its_terms_and_a_gradient_for_every_weight(arm):
-    recipe = replace(with_arm(RECIPE, arm), dropout=0.0, batch=2, mixstyle=1.0 if arm == "mixstyle" else 0.0)
+    recipe = replace(with_arm(RECIPE, arm), dropout=0.0, batch=2, mixstyle=1.0 if "mixstyle" in arm else 0.0)
     recipe = replace(recipe, module_start=0.0)
     torch.manual_seed(0)
     learner = ArmModel(recipe)
@@ -62,15 +62,14 @@ def test_each_arm_has_its_terms_and_a_gradient_for_every_weight(arm):
     more = Patches(cases(), recipe, labelled=False)(0) if recipe.unlabelled_weight else None
     terms = training_losses(learner, batch, more, recipe, 0)
     expected = {
-        "randconv": {"consistency"},
-        "gin": {"consistency"},
+        **dict.fromkeys(("randconv", "gin", "gin+dual", "labelconv", "labelconv+dual", "srcsm"), {"consistency"}),
         "organs": {"organs"},
         "real": {"organs"},
         "unlabelled": {"unlabelled"},
         "nonsense": {"nonsense"},
     }
     if recipe.contrast_weight:
-        expected[arm] = {"contrast"}
+        expected[arm] = expected.get(arm, set()) | {"contrast"}
     if recipe.restoration_weight:
         expected[arm] = expected.get(arm, set()) | {"restoration"}
     assert set(terms) == {"segmentation"} | expected.get(arm, set())
@@ -121,7 +120,7 @@ def test_views_of_one_appearance_give_the_loss_of_one_view():
     assert values[1]["consistency"] < 1e-6
 
 
-@pytest.mark.parametrize("arm", ["gin", "labels", "unlabelled", "nonsense", "organs", "dual", "dual-random"])
+@pytest.mark.parametrize("arm", ["gin", "labels", "unlabelled", "nonsense", "organs", "dual", "dual-random", "shapes"])
 def test_an_arm_stopped_and_resumed_ends_with_equal_weights(arm, tmp_path):
     torch.set_num_threads(1)
     recipe = replace(with_arm(RECIPE, arm), steps=6, teacher_every=3)
@@ -132,7 +131,7 @@ def test_an_arm_stopped_and_resumed_ends_with_equal_weights(arm, tmp_path):
     for name, value in whole.ema.state_dict().items():
         assert torch.equal(value, resumed.ema.state_dict()[name]), name
     terms = [name for name in whole.history if name.startswith("loss_")]
-    assert bool(terms) == (arm != "labels")
+    assert bool(terms) == (arm not in ("labels", "shapes"))
     if terms:
         np.testing.assert_allclose(whole.history[terms].sum(axis=1), whole.history["loss"], rtol=1e-5)
 
