@@ -51,7 +51,7 @@ def one_thread():
 
 
 def test_each_public_set_has_a_miniature_and_a_whole_card():
-    others = {"folder", "phantom", "random_phantoms", "lidc_idri_0001"}
+    others = {"folder", "phantom", "phantom2", "random_phantoms", "random_phantoms2", "lidc_idri_0001"}
     assert set(list_cards()) == {*NAMES, *others}
     for name in NAMES:
         card = load_card(name)
