@@ -29,16 +29,16 @@ app.add_typer(data, name="data")
 
 @app.command()
 def phantom(
-    source: Annotated[str, typer.Option(help="Source: A, V, W, X, B, C or D.")],
+    source: Annotated[str, typer.Option(help="Source: A, V, W, X, B, C, D or R; of the second phantom A2, V2, W2, X2, E, F, G, R2.")],
     patient: Annotated[int, typer.Option(min=0, help="Patient of that source, from 0.")],
     out: Annotated[Path, typer.Option(help="Folder for image.nii.gz (HU), label.nii.gz and organs.nii.gz.")],
     overwrite: Overwrite = False,
 ) -> None:
     """Write one case of the phantom as NIfTI."""
-    from pancreas_ssl.phantom.cohort import SOURCES, write_case
+    from pancreas_ssl.phantom.cohort import WORLD, write_case
 
-    if source not in SOURCES:
-        raise InputError(f"there is no source {source}; choose one of: {', '.join(SOURCES)}")
+    if source not in WORLD:
+        raise InputError(f"there is no source {source}; choose one of: {', '.join(WORLD)}")
     for name, path in write_case(source, patient, out, overwrite=overwrite).items():
         print(f"{name:7} {path}")
 
