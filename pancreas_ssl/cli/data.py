@@ -29,7 +29,10 @@ app.add_typer(data, name="data")
 
 @app.command()
 def phantom(
-    source: Annotated[str, typer.Option(help="Source: A, V, W, X, B, C, D or R; of the second phantom A2, V2, W2, X2, E, F, G, R2.")],
+    source: Annotated[
+        str,
+        typer.Option(help="Source: A, V, W, X, B, C, D or R; of the second phantom A2, V2, W2, X2, E, F, G, R2, Z."),
+    ],
     patient: Annotated[int, typer.Option(min=0, help="Patient of that source, from 0.")],
     out: Annotated[Path, typer.Option(help="Folder for image.nii.gz (HU), label.nii.gz and organs.nii.gz.")],
     overwrite: Overwrite = False,

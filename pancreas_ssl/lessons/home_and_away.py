@@ -24,7 +24,7 @@ from pancreas_ssl.data.reading import read_image
 from pancreas_ssl.data.roles import check_role, find_source, folds_of, full_name, open_cases, warn_of_overlap
 from pancreas_ssl.data.volume import Original, spacing_of
 from pancreas_ssl.errors import require
-from pancreas_ssl.phantom.cohort import make_case
+from pancreas_ssl.phantom.cohort import SCANNERS, make_case
 from pancreas_ssl.phantom.scanner import Scan
 
 __all__ = ["ReadScan", "choose", "dealt", "fold_of", "held_out_patient", "look_at", "named_sources", "only_phantom",
@@ -149,7 +149,7 @@ def phantom_key(source: str) -> str | None:
         ('V', None)
     """
     card, key = find_source(source)
-    return key if isinstance(card.access, GenerateAccess) and not key.startswith("R") else None
+    return key if isinstance(card.access, GenerateAccess) and key not in SCANNERS else None
 
 
 def title_of(source: str) -> str:

@@ -8,14 +8,15 @@ import numpy as np
 from pancreas_ssl.errors import require
 from pancreas_ssl.files import atomic_path, claim
 from pancreas_ssl.phantom.anatomy import Anatomy, Grid, make_anatomy
-from pancreas_ssl.phantom.profiles import RANDOM, SOURCES, WORLD, find_source, random_source
+from pancreas_ssl.phantom.profiles import RANDOM, SOURCES, WORLD, extreme_source, find_source, random_source
 from pancreas_ssl.phantom.scanner import Scan, scan
 from pancreas_ssl.phantom.sources import Source
 
 __all__ = ["SOURCES", "WORLD", "make_case", "patient_seeds", "write_case"]
 
 
-SHARED = ("coarse_texture", "breathing", "reconstructed", "spare_pancreas")  # of R2 with its patients' scanners
+SCANNERS = {"R": random_source, "R2": random_source, "Z": extreme_source}  # drawn for every patient
+SHARED = ("coarse_texture", "breathing", "reconstructed", "spare_pancreas")  # of R2 and Z with them
 
 
 def patient_seeds(source: str | Source, patient: int) -> tuple[int, int]:
@@ -37,7 +38,7 @@ def make_case(
     """One patient's scan and anatomy.
 
     Args:
-        source: who scans, a name among `WORLD`, "R" or "R2" for a scanner of this patient's own, or a `Source`.
+        source: who scans, a name among `WORLD`, "R", "R2" or "Z" for a scanner of this patient's own, or a `Source`.
         patient: number within the cohort.
         grid: of the anatomy; by default the source's.
         patient_of: whose patient; by default the source's own. With another source's name, its patient is seen by this
@@ -54,8 +55,8 @@ def make_case(
     cohort = source if patient_of is None else find_source(patient_of)
     anatomy_seed, scan_seed = patient_seeds(cohort, patient)
     anatomy = make_anatomy(anatomy_seed, cohort.traits, grid or source.grid)
-    if source in (RANDOM, WORLD["R2"]):
-        drawn = random_source(np.random.default_rng([scan_seed, 1]))
+    if source.name in SCANNERS and source is WORLD[source.name]:
+        drawn = SCANNERS[source.name](np.random.default_rng([scan_seed, 1]))
         source = replace(drawn, **{name: getattr(source, name) for name in SHARED}) if source is not RANDOM else drawn
     return scan(anatomy, source, scan_seed), anatomy
 

@@ -8,11 +8,21 @@ from pancreas_ssl.errors import require
 from pancreas_ssl.phantom.anatomy import Grid, Traits
 from pancreas_ssl.phantom.optics import KERNELS
 from pancreas_ssl.phantom.phases import PHASES, blend, phase, with_lobules
-from pancreas_ssl.phantom.second import second_random, second_sources
+from pancreas_ssl.phantom.second import extreme_patients, second_random, second_sources
 from pancreas_ssl.phantom.sources import FIRST_TISSUES, Source, draw_profile, nominal_profile
 from pancreas_ssl.phantom.tissues import Tissue
 
-__all__ = ["RANDOM", "SOURCES", "WORLD", "Source", "draw_profile", "find_source", "nominal_profile", "random_source"]
+__all__ = [
+    "RANDOM",
+    "SOURCES",
+    "WORLD",
+    "Source",
+    "draw_profile",
+    "extreme_source",
+    "find_source",
+    "nominal_profile",
+    "random_source",
+]
 
 _STOUT = dict(subcutaneous_fat=(16.0, 36.0), visceral_fat=(0.4, 1.0))
 _BRIGHT = (200.0, 320.0)  # HU of the oral contrast of those who drank it, in stomach and bowel alike
@@ -83,7 +93,9 @@ RANDOM = _like_a(
 )  # fmt: skip
 
 
-WORLD: dict[str, Source] = SOURCES | second_sources(SOURCES) | {"R": RANDOM, "R2": second_random(RANDOM)}
+_RANDOM_2 = second_random(RANDOM)
+WORLD: dict[str, Source] = SOURCES | second_sources(SOURCES)
+WORLD |= {source.name: source for source in (RANDOM, _RANDOM_2, extreme_patients(_RANDOM_2))}
 """Every source of every version, by name; those of `phantom-1` are `SOURCES` and R."""
 
 
@@ -130,4 +142,26 @@ def random_source(rng: np.random.Generator, wild: float = 0.05) -> Source:
         slice_thickness=float(rng.uniform(1.0, 5.0)),
         streaks=float(rng.uniform(0, 15)) if rng.uniform() < 0.5 else 0.0,
         calibration=(float(rng.uniform(0.95, 1.05)), float(rng.normal(0, 6))),
+    )
+
+
+def extreme_source(rng: np.random.Generator) -> Source:
+    """A scanner beyond those of `random_source` in most respects: for choosing networks, never for training them.
+
+    A quarter have soft tissues of arbitrary HU; noise of 30 to 45 HU or slices of 5 to 8 mm, and 12 to 25 HU off.
+
+    Example:
+        >>> extreme_source(np.random.default_rng(0)).pancreas_fat[0] > 0.16
+        True
+    """
+    drawn, fat = random_source(rng, wild=0.25), float(rng.uniform(0.18, 0.35))
+    noisy, off = rng.uniform() < 0.5, float(rng.choice([-1, 1]) * rng.uniform(12, 25))
+    noise, thickness = float(rng.uniform(30, 45)), float(rng.uniform(5, 8))
+    return replace(
+        drawn,
+        title="a scanner beyond every training range",
+        pancreas_fat=(fat, fat),
+        noise_sd=noise if noisy else drawn.noise_sd,
+        slice_thickness=drawn.slice_thickness if noisy else thickness,
+        calibration=(drawn.calibration[0], off),
     )

@@ -14,7 +14,7 @@ from pancreas_ssl.phantom.template import SECOND
 from pancreas_ssl.phantom.tissues import Tissue
 from pancreas_ssl.phantom.traits import Traits
 
-__all__ = ["PATIENTS", "second_random", "second_sources"]
+__all__ = ["PATIENTS", "extreme_patients", "second_random", "second_sources"]
 
 PATIENTS = Traits(
     template=SECOND, pancreas_volume=(80.0, 25.0, 34.0, 155.0), distended_stomach=0.4, surgery=0.1, ascites=0.02
@@ -81,3 +81,16 @@ def second_random(first: Source) -> Source:
         first, name="R2", version="phantom-2", coarse_texture=_MIXING, traits=traits, breathing=0.15,
         reconstructed=(270.0, 480.0), spare_pancreas=False,
     )  # fmt: skip
+
+
+def extreme_patients(random: Source) -> Source:
+    """Z: patients beyond those of R and R2 on every side: smaller, fattier, more atrophic, with larger masses.
+
+    For choosing among networks that learned from R or R2, which have seen nothing like them (`extreme_source`).
+    """
+    traits = replace(
+        random.traits, body_scale=(0.70, 0.82), atrophy=(0.85, 1.0), fat_infiltration=(0.30, 0.50),
+        pancreas_volume=(62.0, 30.0, 15.0, 155.0), mass_probability=0.35, mass_radius=(14.0, 24.0), stent=0.6,
+        ascites=0.3, surgery=0.4, arms_down=0.3, oral_contrast=0.5, visceral_fat=(0.0, 1.2),
+    )  # fmt: skip
+    return replace(random, name="Z", role="development", title="beyond every training range", traits=traits)

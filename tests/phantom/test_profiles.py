@@ -7,7 +7,14 @@ import pytest
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.phantom.phases import PHASES, blend, phase
-from pancreas_ssl.phantom.profiles import SOURCES, draw_profile, find_source, nominal_profile, random_source
+from pancreas_ssl.phantom.profiles import (
+    SOURCES,
+    draw_profile,
+    extreme_source,
+    find_source,
+    nominal_profile,
+    random_source,
+)
 from pancreas_ssl.phantom.tissues import Tissue
 
 FLUIDS = (Tissue.STOMACH_CONTENT, Tissue.DUODENUM_CONTENT, Tissue.BOWEL_CONTENT)
@@ -111,3 +118,10 @@ def test_random_sources_vary_and_repeat():
     assert random_source(np.random.default_rng(3)) == many[3]
     tame = [random_source(np.random.default_rng(seed), wild=0.0).hu[Tissue.LIVER] for seed in range(30)]
     assert min(tame) > 50 and max(tame) < 120
+
+
+def test_extreme_scanners_lie_beyond_the_random_ones():
+    for seed in range(20):
+        one = extreme_source(np.random.default_rng(seed))
+        assert one.pancreas_fat[0] > 0.16 and abs(one.calibration[1]) >= 12
+        assert one.noise_sd >= 30 or one.slice_thickness >= 5
