@@ -5,7 +5,7 @@ r"""The dual self-supervised training step, in the order in which the paper's ab
 1. `patch_maps`: where the pancreas is certain, and where its rim is uncertain      -> `regions`, `uncertainty`
 2. `corrupt_patches`: corrupt the appearance of that rim in some of the patches     -> `placement`, `corruptions`
 3. `DualModel`: one pass segments every patch, corrupted or not, contrasts its features, and restores what was corrupted
-                                                                                    -> `network`, `contrast`
+                                                                                    -> `dual_model`, `contrast`
 4. `dual_losses`: segmentation, global-feature contrast and local-image restoration, the modules faded in by r(t)
                                                                                     -> `segmentation`, `restoration`
 
@@ -14,8 +14,7 @@ Terms of other arms (competitors, controls) plug in as `extra`; they live in `pa
 Source: Li et al., arXiv:2505.07165. Only its abstract is at hand: formulas and numbers are choices of this toolkit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,14 +22,13 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 
-from pancreas_ssl.method.contrast import ContrastTerms, GlobalContrast
-from pancreas_ssl.method.regions import body_mask, training_regions
+from pancreas_ssl.method.dual_model import DualModel, DualOutputs
+from pancreas_ssl.method.regions import body_mask, lookalikes, training_regions
 from pancreas_ssl.method.restoration import corrupt_batch, restoration_loss
 from pancreas_ssl.method.segmentation import PHASES, dice_cross_entropy, folded
 from pancreas_ssl.method.uncertainty import entropy
 
 if TYPE_CHECKING:
-    from pancreas_ssl.method.network import SegmentationNetwork
     from pancreas_ssl.method.recipe import Recipe
 
 __all__ = [
@@ -65,6 +63,7 @@ class Batch:
     clean: Float32[Tensor, "B 1 x y z"] | None = None  # before their appearance was varied
     maps: Float32[Tensor, "B 3 x y z"] | None = None  # distance (mm), skeleton, teacher's probability
     first: int = 0  # number of the first patch in the step, over all processes
+    other: Float32[Tensor, "B 1 x y z"] | None = None  # one more appearance, which the contrast alone sees
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,7 @@ class PatchMaps:
     uncertainty: Float32[Tensor, "B x y z"]  # U, 0 to 1: structure and teacher together
     probability: Float32[Tensor, "B x y z"]  # of pancreas, the teacher's
     label: Int64[Tensor, "B x y z"]
+    alike: Bool[Tensor, "B x y z"] | None = None  # tissue that looks like the pancreas
 
 
 def patch_maps(batch: Batch, recipe: "Recipe", step: int) -> PatchMaps:
@@ -85,7 +85,8 @@ def patch_maps(batch: Batch, recipe: "Recipe", step: int) -> PatchMaps:
     how |= {"medial": medial > 0.5, "predicted": probability > 0.5}
     model_map, body = entropy(probability[None]), body_mask(batch.clean)[:, 0]
     regions, uncertainty = training_regions(label > 0, distance, model_map, body, **how)
-    return PatchMaps(regions, uncertainty, probability, label)
+    alike = lookalikes(batch.clean[:, 0], regions, distance) if recipe.lookalikes > 0 else None
+    return PatchMaps(regions, uncertainty, probability, label, alike)
 
 
 @dataclass(frozen=True)
@@ -119,62 +120,6 @@ def corrupt_patches(batch: Batch, maps: PatchMaps, recipe: "Recipe", step: int) 
         coverage=recipe.coverage,
     )
     return CorruptedPatches(samples, corrupted, target, mask)
-
-
-@dataclass(frozen=True)
-class DualOutputs:
-    """What one pass gives. The logits stay folded: 8 sub-voxel positions at half resolution."""
-
-    logits: Float[Tensor, "B classes 8 X2 Y2 Z2"]
-    features: Float[Tensor, "B F X2 Y2 Z2"]  # of the decoder
-    contrast: ContrastTerms | None = None
-    restored: Float[Tensor, "R 1 X Y Z"] | None = None  # of the images that were asked for
-    extra: Mapping[str, Tensor] = field(default_factory=dict)  # of other arms' heads
-
-
-class DualModel(nn.Module):
-    """A network and what the two modules add to it; everything that a step computes passes through `forward`.
-
-    Args:
-        network: with a restoration decoder, where the restoration is trained.
-        contrast: projection and prototypes, where the contrast is.
-
-    Example:
-        >>> from pancreas_ssl.method.network import SegmentationNetwork
-        >>> model = DualModel(SegmentationNetwork(restores=True), GlobalContrast("guided", 16))
-        >>> model(torch.zeros(2, 1, 32, 32, 16), restore=[1]).restored.shape
-        torch.Size([1, 1, 32, 32, 16])
-    """
-
-    def __init__(self, network: "SegmentationNetwork", contrast: GlobalContrast | None = None):
-        super().__init__()
-        self.network, self.contrast = network, contrast
-
-    def forward(
-        self,
-        images: Float[Tensor, "B 1 X Y Z"],
-        maps: PatchMaps | None = None,
-        restore: Sequence[int] = (),
-        rng: np.random.Generator | None = None,
-        between: Callable[[Tensor, int], Tensor] | None = None,
-    ) -> DualOutputs:
-        """Segment all images, contrast the features of the first ones, restore some.
-
-        Args:
-            maps, rng: of the first images, and the generator that draws voxels there; without maps no contrast.
-            restore: numbers of the images that are to be restored.
-            between: see `SegmentationNetwork.encode`.
-        """
-        levels = self.network.encode(images, between)
-        features = self.network.decode(levels)
-        restored = contrast = None
-        if len(restore) and self.network.restorer is not None:
-            restored = self.network.restore([level[list(restore)] for level in levels])
-        if maps is not None and self.contrast is not None:
-            first, body = features[: len(maps.regions)], maps.regions > 0
-            how = maps.regions, maps.uncertainty, maps.label, body, maps.probability
-            contrast = self.contrast(first, *how, rng)
-        return DualOutputs(self.network.segment_folded(features), features, contrast, restored)
 
 
 class Extra:
@@ -215,14 +160,21 @@ def dual_losses(
     rng = _generator(recipe, step)
     # Regions
     maps = patch_maps(batch, recipe, step) if batch.maps is not None else None
+    contrasts = maps is not None and recipe.contrast_begun(step)
+    corrupts = maps is not None and recipe.corrupts and step >= recipe.corruption_step
     # Corrupt
-    task = corrupt_patches(batch, maps, recipe, step) if maps is not None and recipe.corrupts else None
+    task = corrupt_patches(batch, maps, recipe, step) if corrupts else None
     images = extra.images(batch)
     if task is not None:
         images[task.samples] = task.corrupted
     # Forward
     drawing = keyed(recipe.seed, step, CONTRAST, 0)  # one draw for all processes
-    how = {"maps": maps, "restore": task.samples if task else (), "rng": drawing}
+    how = {"maps": maps if contrasts else None, "restore": task.samples if task else (), "rng": drawing}
+    if contrasts and recipe.contrast_views == 2:
+        how |= {"other": len(images) // recipe.views} if batch.other is None else {"other": len(images)}
+    if batch.other is not None:
+        how |= {"segmented": len(images)}
+        images = torch.cat([images, batch.other])
     outputs = model(images, **how, **extra.arguments(images, rng))
 
     # L_seg
@@ -231,12 +183,12 @@ def dual_losses(
     terms = {"segmentation": dice_cross_entropy(logits, labels, recipe.dice_weight, recipe.cross_entropy_weight)}
     terms |= extra.terms(outputs, batch, rng)
     # r(t) (w_c L_c + w_r L_r)
-    ramp = recipe.module_ramp_at(step)
     if outputs.contrast is not None:
+        ramp = recipe.module_ramp_at(step, recipe.contrast_step)
         terms["contrast"] = ramp * recipe.contrast_weight * outputs.contrast.loss
     if task is not None and recipe.restoration_weight > 0:  # in every process, even where no patch is corrupted
         restored = task.corrupted if outputs.restored is None else outputs.restored  # None: both are empty
-        weight = ramp * recipe.restoration_weight
+        weight = recipe.module_ramp_at(step, recipe.corruption_step) * recipe.restoration_weight
         terms["restoration"] = weight * restoration_loss(restored, task.target, task.mask)
     return terms
 

@@ -67,6 +67,8 @@ def sample_guided(
     *,
     counts: Mapping[int, int] = COUNTS,
     predicted: Float[Tensor, "B X Y Z"] | None = None,
+    alike: Bool[Tensor, "B X Y Z"] | None = None,
+    share: float = 0.0,
 ) -> VoxelSample:
     """Voxels of each region without replacement; of rim_out the most confident mistakes of a random pool.
 
@@ -75,6 +77,7 @@ def sample_guided(
         rng: numpy generator.
         counts: voxels per region.
         predicted: probability of pancreas; without it rim_out is drawn like the others.
+        alike, share: look-alikes, and the share of near and far voxels that are drawn among them.
 
     Example:
         >>> regions = torch.full((1, 8, 8, 8), 5)
@@ -86,6 +89,10 @@ def sample_guided(
     inner = torch.nonzero((flat >= Region.CORE) & (flat <= Region.NEAR))[:, 0]  # few: around the pancreas
     codes, picked = flat[inner], []
     for region, count in counts.items():
+        if alike is not None and share > 0 and region in (Region.NEAR, Region.FAR):
+            found = torch.nonzero(alike.reshape(-1) & (flat == region))[:, 0]
+            picked.append(found[_choose(len(found), round(share * count), rng).to(found.device)])
+            count -= len(picked[-1])
         if region == Region.FAR or region == Region.OUTSIDE:
             found = _rejection(flat, region, count, rng)
         else:
@@ -119,10 +126,11 @@ def sample_random(
     *,
     counts: Mapping[int, int] = COUNTS,
     predicted: Float[Tensor, "B X Y Z"] | None = None,
+    **alike,
 ) -> VoxelSample:
     """The control: everything as in the guided draw (numbers, names, uncertainties) but the places, which lie anywhere
     in the body."""
-    guided = sample_guided(regions, uncertainty, rng, counts=counts, predicted=predicted)
+    guided = sample_guided(regions, uncertainty, rng, counts=counts, predicted=predicted, **alike)
     flat = regions.reshape(-1)
     anywhere = _rejection((flat != Region.OUTSIDE).long(), 1, len(guided), rng)
     positions = _unravel(anywhere, regions.shape)
