@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,6 +29,7 @@ from pancreas_ssl.method.processes import gathered, rank, summed, world
 from pancreas_ssl.method.prototypes import Prototypes
 from pancreas_ssl.method.regions import Region
 from pancreas_ssl.method.sampling import (
+    Projection,
     VoxelSample,
     anchor_weights,
     is_anchor,
@@ -45,49 +46,6 @@ CONTRASTS = ("guided", "plain", "random")
 
 
 QUEUE = 1024  # background features that are remembered for the prototypes at least
-
-
-class Projection(nn.Module):
-    """Decoder features to the unit sphere, where directions are compared.
-
-        z = W2 relu(LayerNorm(W1 f + b1)) + b2,   then z / |z|;   applied to the last axis
-
-    No ReLU at the end: all coordinates would be positive, every cosine would lie
-    between 0 and 1, and nothing could be pushed further away than a right angle.
-
-    Args:
-        inputs: width of the features.
-        hidden: width in between; by default twice the inputs.
-        outputs: dimensions of the sphere's space.
-        seed: of the first weights (Kaiming normal), drawn from a generator of their own.
-
-    Example:
-        >>> Projection(16)(torch.zeros(5, 16)).shape
-        torch.Size([5, 32])
-    """
-
-    def __init__(self, inputs: int, hidden: int | None = None, outputs: int = 32, seed: int = 0):
-        super().__init__()
-        hidden = hidden or 2 * inputs
-        self.first, self.norm = nn.Linear(inputs, hidden), nn.LayerNorm(hidden)
-        self.second = nn.Linear(hidden, outputs)
-        generator = torch.Generator().manual_seed(seed)
-        for layer in (self.first, self.second):
-            nn.init.kaiming_normal_(layer.weight, generator=generator)
-            nn.init.normal_(layer.bias, std=0.01, generator=generator)
-
-    def forward(self, features: Float[Tensor, "... F"]) -> Float32[Tensor, "... D"]:
-        """Unit vectors in float32; a feature of zeros has a direction too (that of the biases).
-
-        Raises:
-            InputError: features of another width, such as those of another level.
-        """
-        if features.shape[-1] != (wide := self.first.in_features):
-            raise InputError(
-                f"expected features {wide} wide, got {features.shape[-1]}; read them at the recipe's contrast_strides"
-            )
-        hidden = F.relu(self.norm(self.first(features)))
-        return F.normalize(self.second(hidden).float(), dim=-1, eps=1e-6)
 
 
 @dataclass(frozen=True)
@@ -195,11 +153,13 @@ class GlobalContrast(nn.Module):
 
     Args:
         kind: one of `CONTRASTS`.
-        inputs: width of the features, of all levels together.
+        inputs: width of the features that it reads, of all levels together.
         outputs: dimensions of the projection.
         seed: of the projection's first weights.
         temperature: see `contrast_loss`.
         queue: background features of earlier steps that are negatives too.
+        strides: of the levels that it reads, where it is given all of a decoder.
+        lookalikes: share of the near and far voxels that look like the pancreas.
 
     Raises:
         InputError: an unknown kind.
@@ -215,12 +175,22 @@ class GlobalContrast(nn.Module):
     """
 
     def __init__(
-        self, kind: str, inputs: int, outputs: int = 32, seed: int = 0, temperature: float = 0.1, queue: int = 0
+        self,
+        kind: str,
+        inputs: int,
+        outputs: int = 32,
+        seed: int = 0,
+        temperature: float = 0.1,
+        *,
+        queue: int = 0,
+        strides: Sequence[int] = (2,),
+        lookalikes: float = 0.0,
     ):
         super().__init__()
         if kind not in CONTRASTS:
             raise InputError(f"expected a kind out of {', '.join(CONTRASTS)}, got {kind!r}; name one of these")
         self.kind, self.temperature, self.queue = kind, temperature, queue
+        self.strides, self.lookalikes = tuple(strides), lookalikes
         self.projection = Projection(inputs, outputs=outputs, seed=seed)
         self.prototypes = Prototypes(outputs, queue=max(queue, QUEUE))
 
@@ -233,16 +203,15 @@ class GlobalContrast(nn.Module):
         body: Bool[Tensor, "B X Y Z"],
         predicted: Float[Tensor, "B X Y Z"] | None,
         rng: np.random.Generator,
-        *,
-        other: Sequence[Tensor] | None = None,
         alike: Bool[Tensor, "B X Y Z"] | None = None,
-        share: float = 0.0,
+        other: Tensor | Sequence[Tensor] | None = None,
     ) -> ContrastTerms:
         """The loss of one step, against the prototypes of the steps before; then these learn from it too.
 
         Args:
-            features, other: of the patches, and of another view of them; several levels are read together.
-            alike, share: see `sample_guided`.
+            features: of one level, or of all, the finest first: those at the `strides` are read together.
+            alike: see `lookalikes` in `regions`.
+            other: features of another view of the patches.
             regions, uncertainty, label, body, predicted: of this process's patches, as many in every process.
             rng: in the same state in every process.
         """
@@ -251,7 +220,8 @@ class GlobalContrast(nn.Module):
         else:
             draw: Callable = sample_guided if self.kind == "guided" else sample_random
             known = gathered(predicted) if predicted is not None else None
-            how = {"predicted": known, "alike": gathered(alike) if alike is not None else None, "share": share}
+            how = {"predicted": known, "alike": gathered(alike) if alike is not None else None}
+            how["share"] = self.lookalikes
             sample = draw(gathered(regions.to(torch.uint8)), gathered(uncertainty), rng, **how)
         views = [features] if other is None else [features, other]
         z = torch.cat([self._vectors(view, sample, tuple(regions.shape[1:])) for view in views])
@@ -277,7 +247,8 @@ class GlobalContrast(nn.Module):
         self, features: Tensor | Sequence[Tensor], sample: VoxelSample, shape: tuple[int, ...]
     ) -> Float[Tensor, "N D"]:
         """The projected voxels of the sample, those of other processes' patches too."""
-        levels = [features] if isinstance(features, Tensor) else features
+        one = isinstance(features, Tensor)
+        levels = [features] if one else [features[stride.bit_length() - 2] for stride in self.strides]
 
         def projected(positions: Tensor) -> Tensor:
             return self.projection(torch.cat([sample_features(level, positions, shape) for level in levels], 1))

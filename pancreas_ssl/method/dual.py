@@ -5,7 +5,7 @@ r"""The dual self-supervised training step, in the order in which the paper's ab
 1. `patch_maps`: where the pancreas is certain, and where its rim is uncertain      -> `regions`, `uncertainty`
 2. `corrupt_patches`: corrupt the appearance of that rim in some of the patches     -> `placement`, `corruptions`
 3. `DualModel`: one pass segments every patch, corrupted or not, contrasts its features, and restores what was corrupted
-                                                                                    -> `dual_model`, `contrast`
+                                                                                    -> `network`, `contrast`
 4. `dual_losses`: segmentation, global-feature contrast and local-image restoration, the modules faded in by r(t)
                                                                                     -> `segmentation`, `restoration`
 
@@ -14,7 +14,8 @@ Terms of other arms (competitors, controls) plug in as `extra`; they live in `pa
 Source: Li et al., arXiv:2505.07165. Only its abstract is at hand: formulas and numbers are choices of this toolkit.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,27 +23,20 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 
-from pancreas_ssl.method.dual_model import DualModel, DualOutputs
+from pancreas_ssl.method.contrast import ContrastTerms, GlobalContrast
 from pancreas_ssl.method.regions import body_mask, lookalikes, training_regions
 from pancreas_ssl.method.restoration import corrupt_batch, restoration_loss
 from pancreas_ssl.method.segmentation import PHASES, dice_cross_entropy, folded
 from pancreas_ssl.method.uncertainty import entropy
 
 if TYPE_CHECKING:
+    from pancreas_ssl.method.network import SegmentationNetwork
     from pancreas_ssl.method.recipe import Recipe
 
 __all__ = [
-    "Batch",
-    "CorruptedPatches",
-    "DualModel",
-    "DualOutputs",
-    "Extra",
-    "PatchMaps",
-    "corrupt_patches",
-    "dual_losses",
-    "keyed",
-    "patch_maps",
-]
+    "Batch", "CorruptedPatches", "DualModel", "DualOutputs", "Extra", "PatchMaps", "corrupt_patches", "dual_losses",
+    "keyed", "patch_maps",
+]  # fmt: skip
 
 BAND_MM = 15.0  # around the pancreas; what lies beyond is far
 SHARED, CONTRAST, CORRUPTION = (2**32 - k for k in (1, 3, 4))  # keys of a step's own draws, beyond any sample number
@@ -109,17 +103,72 @@ def corrupt_patches(batch: Batch, maps: PatchMaps, recipe: "Recipe", step: int) 
     first, target = batch.views[0][samples], batch.clean[samples]
     if not samples:
         return CorruptedPatches(samples, first, target, torch.zeros_like(first, dtype=torch.bool))
-    corrupted, mask = corrupt_batch(
-        first,
-        maps.uncertainty[samples],
-        maps.regions[samples],
-        [keyed(recipe.seed, step, CORRUPTION, batch.first + k) for k in samples],
-        recipe.restoration,
-        spacing_mm=recipe.spacing,
-        side_mm=recipe.box,
-        coverage=recipe.coverage,
-    )
+    rngs = [keyed(recipe.seed, step, CORRUPTION, batch.first + k) for k in samples]
+    how = {"spacing_mm": recipe.spacing, "side_mm": recipe.box, "coverage": recipe.coverage}
+    where = maps.uncertainty[samples], maps.regions[samples]
+    corrupted, mask = corrupt_batch(first, *where, rngs, recipe.restoration, **how)
     return CorruptedPatches(samples, corrupted, target, mask)
+
+
+@dataclass(frozen=True)
+class DualOutputs:
+    """What one pass gives. The logits stay folded: 8 sub-voxel positions at half resolution."""
+
+    logits: Float[Tensor, "B classes 8 X2 Y2 Z2"]
+    features: Float[Tensor, "B F X2 Y2 Z2"]  # of the decoder
+    contrast: ContrastTerms | None = None
+    restored: Float[Tensor, "R 1 X Y Z"] | None = None  # of the images that were asked for
+    extra: Mapping[str, Tensor] = field(default_factory=dict)  # of other arms' heads
+
+
+class DualModel(nn.Module):
+    """A network and what the two modules add to it; everything that a step computes passes through `forward`.
+
+    Args:
+        network: with a restoration decoder, where the restoration is trained.
+        contrast: projection and prototypes, where the contrast is.
+
+    Example:
+        >>> from pancreas_ssl.method.network import SegmentationNetwork
+        >>> model = DualModel(SegmentationNetwork(restores=True), GlobalContrast("guided", 16))
+        >>> model(torch.zeros(2, 1, 32, 32, 16), restore=[1]).restored.shape
+        torch.Size([1, 1, 32, 32, 16])
+    """
+
+    def __init__(self, network: "SegmentationNetwork", contrast: GlobalContrast | None = None):
+        super().__init__()
+        self.network, self.contrast = network, contrast
+
+    def forward(
+        self,
+        images: Float[Tensor, "B 1 X Y Z"],
+        maps: PatchMaps | None = None,
+        restore: Sequence[int] = (),
+        rng: np.random.Generator | None = None,
+        between: Callable[[Tensor, int], Tensor] | None = None,
+        segmented: int | None = None,
+    ) -> DualOutputs:
+        """Segment all images, contrast the features of the first ones, restore some.
+
+        Args:
+            maps, rng: of the first images, and the generator that draws voxels there; without maps no contrast.
+            restore: numbers of the images that are to be restored.
+            between: see `SegmentationNetwork.encode`.
+            segmented: how many images are segmented; those after them are another view of the first, to be contrasted.
+        """
+        levels, passed = self.network.encode(images, between), []
+        features = self.network.decode(levels, passed)
+        restored = contrast = None
+        if len(restore) and self.network.restorer is not None:
+            restored = self.network.restore([level[list(restore)] for level in levels])
+        if maps is not None and self.contrast is not None:
+            every, n, body = [features, *reversed(passed)], len(maps.regions), maps.regions > 0
+            starts = [0] if segmented in (None, len(images)) else [0, segmented]
+            views = [[level[k : k + n] for level in every] for k in starts]
+            how = maps.regions, maps.uncertainty, maps.label, body, maps.probability
+            contrast = self.contrast(views[0], *how, rng, maps.alike, *views[1:])
+        features = features[:segmented]
+        return DualOutputs(self.network.segment_folded(features), features, contrast, restored)
 
 
 class Extra:
@@ -160,21 +209,17 @@ def dual_losses(
     rng = _generator(recipe, step)
     # Regions
     maps = patch_maps(batch, recipe, step) if batch.maps is not None else None
-    contrasts = maps is not None and recipe.contrast_begun(step)
-    corrupts = maps is not None and recipe.corrupts and step >= recipe.corruption_step
     # Corrupt
+    corrupts = maps is not None and recipe.corrupts and step >= recipe.corruption_step
     task = corrupt_patches(batch, maps, recipe, step) if corrupts else None
     images = extra.images(batch)
     if task is not None:
         images[task.samples] = task.corrupted
     # Forward
     drawing = keyed(recipe.seed, step, CONTRAST, 0)  # one draw for all processes
-    how = {"maps": maps if contrasts else None, "restore": task.samples if task else (), "rng": drawing}
-    if contrasts and recipe.contrast_views == 2:
-        how |= {"other": len(images) // recipe.views} if batch.other is None else {"other": len(images)}
-    if batch.other is not None:
-        how |= {"segmented": len(images)}
-        images = torch.cat([images, batch.other])
+    how = {"rng": drawing, "restore": task.samples if task else (), "segmented": len(images)}
+    how |= {"maps": maps} if recipe.contrast_begun(step) else {}
+    images = images if batch.other is None else torch.cat([images, batch.other])
     outputs = model(images, **how, **extra.arguments(images, rng))
 
     # L_seg

@@ -103,7 +103,7 @@ class Recipe:
     contrast_weight: Weight = 0.0  # weight w_c of the global-feature contrast
     contrast: Literal[CONTRASTS] = "guided"  # which voxels it compares; one of CONTRASTS
     temperature: Positive = 0.1  # of its softmax over cosines
-    contrast_views: Annotated[int, Number, Field(ge=1, le=2)] = 1  # 2: between two appearances of each patch
+    contrast_views: Annotated[int, Number, Field(ge=1, le=2)] = 1  # 2: one more appearance, which it alone sees
     contrast_strides: tuple[Annotated[int, Number], ...] = (2,)  # of the decoder's features that it reads, together
     lookalikes: Share = 0.0  # share of its negatives near and far that look like the pancreas
     contrast_queue: Whole = 0  # background features of earlier steps that are negatives too

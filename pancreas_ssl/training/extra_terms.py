@@ -44,9 +44,9 @@ class ArmModel(DualModel):
         if recipe.contrast_weight > 0:
             widths = sum(recipe.channels[stride.bit_length() - 2] for stride in recipe.contrast_strides)
             how = {"seed": recipe.seed, "temperature": recipe.temperature, "queue": recipe.contrast_queue}
+            how |= {"strides": recipe.contrast_strides, "lookalikes": recipe.lookalikes}
             contrast = GlobalContrast(recipe.contrast, widths, **how)
-        network = SegmentationNetwork(**recipe.network_config(), seed=recipe.seed)
-        super().__init__(network, contrast, recipe.contrast_strides, recipe.lookalikes)
+        super().__init__(SegmentationNetwork(**recipe.network_config(), seed=recipe.seed), contrast)
         looked = None if contrast is None else torch.tensor([1.0, math.nan, math.nan])
         self.register_buffer("contrast_gradient", looked)  # factor of its weight, share, cosine: `step.weigh_contrast`
         generator = torch.Generator().manual_seed(recipe.seed + 2)

@@ -66,7 +66,8 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
         >>> print(forecast(Recipe()))    # doctest: +SKIP
         0.4 GiB (activations 0.3 GiB, ...)
     """
-    samples = recipe.batch * max(recipe.views, recipe.contrast_views) * (2 if recipe.unlabelled_weight > 0 else 1)
+    samples = recipe.batch * recipe.views * (2 if recipe.unlabelled_weight > 0 else 1)
+    samples += recipe.batch * (recipe.contrast_views - 1)
     restored = math.ceil(recipe.corrupted_share * recipe.batch)
     with torch.device("meta"):
         learner = ArmModel(recipe)

@@ -235,7 +235,7 @@ class Patches:
         looks = [appearances(*sample, self.recipe) for sample in zip(found.image, named, rngs, strict=True)]
         views = tuple(torch.stack(view) for view in zip(*looks, strict=True))
         other = None
-        if maps is not None and self.recipe.contrast_views > self.recipe.views and self.recipe.contrast_begun(step):
+        if maps is not None and self.recipe.contrast_views == 2 and self.recipe.contrast_begun(step):
             seen = zip(found.image, rngs, strict=True)
             other = torch.stack([other_appearance(image, rng, self.recipe) for image, rng in seen])
         return Batch(views, found.label, found.organs, found.image, found.maps, first, other)
