@@ -27,7 +27,7 @@ from pancreas_ssl.method.uncertainty import structural_map, training_map
 
 __all__ = ["Region", "body_mask", "lookalikes", "region_counts", "regions", "training_regions", "uncertain_region"]
 
-LIKE_MM = 3.0  # from the pancreas's surface, beyond which tissue may be a look-alike and no partial volume
+LIKE_MM = 3.0  # from the pancreas's surface, beyond which tissue may be a lookalike and no partial volume
 BODY = -0.9  # local mean above which a voxel is body: -130 HU in the default window, below fat and above air
 
 

@@ -81,7 +81,7 @@ def sample_guided(
         rng: numpy generator.
         counts: voxels per region.
         predicted: probability of pancreas; without it rim_out is drawn like the others.
-        alike, share: look-alikes, and the share of near and far voxels that are drawn among them.
+        alike, share: lookalikes, and the share of near and far voxels that are drawn among them.
 
     Example:
         >>> regions = torch.full((1, 8, 8, 8), 5)

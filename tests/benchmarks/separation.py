@@ -2,8 +2,8 @@
 
 For every training of a finished (or running) study: the contrast's gradient beside the segmentation's (norms' ratio and
 cosine, means over thirds of the steps with a contrast, from the history), and what is left to separate on held-out
-patients of the source that trained and on the other sources measured (`lessons.inspected_features.separability`). One
-row per training, source and space. It is no part of `make bench`: it needs trainings.
+patients of the source that trained and on the other sources measured (`lessons.inspected_features.separability`),
+beside the mean Dice there. One row per training, source and space. It is no part of `make bench`: it needs trainings.
 """
 
 import argparse
@@ -55,9 +55,11 @@ def measure(study: Path, most: int) -> pd.DataFrame:
     rows = []
     for weights in sorted(study.glob("cells/*/weights.safetensors")):
         table = separability(load_weights(weights), at_home, away).groupby(["source", "space"], sort=False)
-        beside = gradients(pd.read_csv(weights.parent / "history.csv"))
+        history = pd.read_csv(weights.parent / "history.csv")
+        measured = pd.read_json(weights.parent / "rows.jsonl", lines=True).groupby("source")["dice"].mean()
         means = table[["rim", "lookalikes"]].mean().reset_index()
-        rows += [{"training": weights.parent.name} | row | beside for row in means.to_dict("records")]
+        means["dice"] = means["source"].map({home: history["held_out_dice"].iloc[-1], **measured})
+        rows += [{"training": weights.parent.name} | row | gradients(history) for row in means.to_dict("records")]
     return pd.DataFrame(rows)
 
 
