@@ -1,6 +1,6 @@
-"""How much a contrast acts: `python -m tests.benchmarks.separation STUDY [--most 8] [--out FILE.csv]`.
+"""How much a contrast acts: `python -m tests.benchmarks.separation CONFIG FOLDER [--most 8] [--out FILE.csv]`.
 
-For every training of a finished (or running) study: the contrast's gradient beside the segmentation's (norms' ratio and
+For every measured training in a study's folder: the contrast's gradient beside the segmentation's (norms' ratio and
 cosine, means over thirds of the steps with a contrast, from the history), and what is left to separate on held-out
 patients of the source that trained and on the other sources measured (`lessons.inspected_features.separability`),
 beside the mean Dice there. One row per training, source and space. It is no part of `make bench`: it needs trainings.
@@ -40,9 +40,9 @@ def gradients(history: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def measure(study: Path, most: int) -> pd.DataFrame:
+def measure(file: Path, study: Path, most: int) -> pd.DataFrame:
     """The table of a study's folder; its trainings are read as they are, those that are not done are left out."""
-    config = load_study(study / "study.yml")
+    config = load_study(file)
     home, *others = dict.fromkeys(map(full_name, (config.train, *config.measure)))
     recipe = Recipe.from_dict(config.recipe_of(next(iter(config.arms))))
 
@@ -54,6 +54,8 @@ def measure(study: Path, most: int) -> pd.DataFrame:
     away = [case for source in others for case in opened(source, "measure")]
     rows = []
     for weights in sorted(study.glob("cells/*/weights.safetensors")):
+        if not (weights.parent / "done.json").exists():
+            continue
         table = separability(load_weights(weights), at_home, away).groupby(["source", "space"], sort=False)
         history = pd.read_csv(weights.parent / "history.csv")
         measured = pd.read_json(weights.parent / "rows.jsonl", lines=True).groupby("source")["dice"].mean()
@@ -65,12 +67,13 @@ def measure(study: Path, most: int) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.separation", description=__doc__)
-    parser.add_argument("study", type=Path)
+    parser.add_argument("config", type=Path, help="the study's YAML file")
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--most", type=int, default=8, help="patients per source")
-    parser.add_argument("--out", type=Path, default=None, help="by default STUDY/separation.csv")
+    parser.add_argument("--out", type=Path, default=None, help="by default FOLDER/separation.csv")
     chosen = parser.parse_args()
-    table = measure(chosen.study, chosen.most).round(4)
-    with atomic_path(out := chosen.out or chosen.study / "separation.csv") as temporary:
+    table = measure(chosen.config, chosen.folder, chosen.most).round(4)
+    with atomic_path(out := chosen.out or chosen.folder / "separation.csv") as temporary:
         table.to_csv(temporary, index=False)
     print(table.to_string(index=False))
     print(f"written to {out}")
