@@ -3,10 +3,11 @@
 `features_of` needs a label to name its voxels: it is for inspection, never for a prediction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
@@ -14,14 +15,19 @@ from torch.nn import functional as F
 
 from pancreas_ssl.data.preprocessing import Prepared
 from pancreas_ssl.errors import require
+from pancreas_ssl.evaluation.feature_space import rim_auc
+from pancreas_ssl.evaluation.uncertainty_quality import error_auroc
 from pancreas_ssl.inference.feature_maps import feature_map
+from pancreas_ssl.inference.prototype_vote import trained_contrast
 from pancreas_ssl.inference.weights import Model
 from pancreas_ssl.method.prototypes import core_sum
-from pancreas_ssl.method.regions import Region
+from pancreas_ssl.method.regions import Region, lookalikes
 from pancreas_ssl.method.sampling import COUNTS, VoxelSample, sample_features, sample_guided, sample_random
-from pancreas_ssl.method.structure import label_regions
+from pancreas_ssl.method.structure import label_regions, signed_distance
 
-__all__ = ["InspectedFeatures", "core_prototype", "features_of", "principal_axes"]
+__all__ = ["InspectedFeatures", "core_prototype", "features_of", "principal_axes", "separability"]
+
+MANY = dict.fromkeys(COUNTS, 500)  # voxels per region of a case, for an area under a curve
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ def features_of(
     s_mm: float = 1.5,
     seed: int = 0,
     random: bool = False,
+    alike: bool = False,
     features: Float[Tensor, "1 F x y z"] | None = None,
     overlap: float = 0.25,
     device: str = "auto",
@@ -57,6 +64,7 @@ def features_of(
 
     Args:
         random: sample as the control does: voxels from anywhere, under the region names of a guided sample.
+        alike: of near and far tissue only voxels that look like the pancreas (`method.regions.lookalikes`).
         features: what `feature_map` gave for this case, if it is at hand.
 
     Raises:
@@ -69,6 +77,10 @@ def features_of(
     labelled = case.label is not None and bool(case.label.any())
     require(labelled, f"a labelled pancreas in case {case.id}", "none", "regions need a label")
     regions, uncertainty = label_regions(case.label[0] == 1, case.image[0], case.spacing, s_mm=s_mm)
+    if alike:
+        distance = torch.from_numpy(signed_distance(case.label[0] == 1, case.spacing))
+        like = lookalikes(torch.as_tensor(case.image), regions[None], distance[None])[0]
+        regions = torch.where((regions >= Region.NEAR) & ~like, int(Region.OUTSIDE), regions)
     sampler = sample_random if random else sample_guided
     sample = sampler(regions[None], uncertainty[None], np.random.default_rng(seed), counts=counts)
     if features is None:
@@ -108,3 +120,43 @@ def principal_axes(
     lean = axes[axes.abs().argmax(0), torch.arange(axes.shape[1])] if towards is None else (towards.to(z) - mean) @ axes
     axes = axes * torch.where(lean < 0, -1.0, 1.0)
     return mean, axes, values[:k] ** 2 / (values**2).sum().clamp_min(1e-12)
+
+
+def separability(
+    model: Model, home: Sequence[Prepared], away: Sequence[Prepared] = (), *, seed: int = 0, device: str = "auto"
+) -> pd.DataFrame:
+    """What is left to separate: how well the cosine with the pancreas's direction tells its tissue from others.
+
+    Both columns are areas under the ROC curve, 0.5 for chance and 1 for nothing left: `rim`, rim_in against rim_out;
+    `lookalikes`, the pancreas against tissue around it that is as bright. A row per case and `space`: the `decoder`'s
+    features, whose direction is the core's of all cases at home; and, where the weights have a contrast that reads
+    these features, its `projection`, whose direction is the pancreas prototype.
+
+    Args:
+        home: labelled cases of the source that trained, held out from it.
+        away: labelled cases of others; the direction from home is used there too.
+
+    Raises:
+        InputError: a case without a label.
+
+    Example:
+        >>> separability(load_weights("contrast"), held_out).groupby("space")[["rim", "lookalikes"]].mean()
+        ... # doctest: +SKIP
+    """
+    cases = [*home, *away]
+    seen = [features_of(model, case, counts=MANY, alike=True, seed=seed, device=device) for case in cases]
+    core = sum(core_sum(one.unit, one.draw.regions, one.draw.uncertainty)[0] for one in seen[: len(home)])
+    spaces = {"decoder": (lambda one: one.unit, F.normalize(core, dim=0, eps=1e-6))}
+    contrast = trained_contrast(model) if "contrast" in model.parts else None
+    if contrast is not None and contrast.projection.first.in_features == seen[0].features.shape[1]:
+        spaces["projection"] = (lambda one: contrast.projection(one.features), contrast.prototypes.pancreas)
+    rows = []
+    for one in seen:
+        regions, inside = one.draw.regions, one.draw.anchors
+        judged = inside | (regions >= Region.NEAR)
+        for space, (vectors, towards) in spaces.items():
+            z = vectors(one)
+            like = error_auroc((z[judged] @ towards).numpy(force=True), inside[judged].numpy(force=True))
+            row = {"source": one.source, "case": one.id, "space": space}
+            rows.append(row | {"rim": rim_auc(z, regions, towards), "lookalikes": like})
+    return pd.DataFrame(rows)

@@ -6,19 +6,21 @@ background prototypes and the voxels of rim_out, near and far. All are unit vect
     L_a = -log( exp(a m_P / T) / (exp(a m_P / T) + \sum_n exp(a n / T)) )
     L   = \sum_a w_a L_a / \sum_a w_a + h mean over rim_out of max(0, n m_P - margin)      w_a = 1, in the rim 1 + U
 
-The background is pushed away and never pulled together. To change the negatives, change `negatives` in `contrast_loss`,
+The background is pushed away and never pulled together. Of two appearances of
+each patch, a voxel's vector in the other one is a second positive, and the negatives of both count (`views`).
+To change the negatives, change `negatives` in `contrast_loss`,
 and in `prototypes` what the background prototypes learn from (near and far); to draw other voxels, see `sampling`.
 
 Of the method (arXiv:2505.07165) only the abstract is at hand: it asks for a contrast guided by the spatial structure of
 the pancreas. InfoNCE: van den Oord et al. 2018, arXiv:1807.03748; weights, hinge and choice of voxels are ours.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,6 +29,7 @@ from pancreas_ssl.method.processes import gathered, rank, summed, world
 from pancreas_ssl.method.prototypes import Prototypes
 from pancreas_ssl.method.regions import Region
 from pancreas_ssl.method.sampling import (
+    Projection,
     VoxelSample,
     anchor_weights,
     is_anchor,
@@ -42,39 +45,7 @@ CONTRASTS = ("guided", "plain", "random")
 """Regions guide the voxels; pancreas against body without guidance; the control: the guided loss on random voxels."""
 
 
-class Projection(nn.Module):
-    """Decoder features to the unit sphere, where directions are compared.
-
-        z = W2 relu(LayerNorm(W1 f + b1)) + b2,   then z / |z|;   applied to the last axis
-
-    No ReLU at the end: all coordinates would be positive, every cosine would lie
-    between 0 and 1, and nothing could be pushed further away than a right angle.
-
-    Args:
-        inputs: width of the features.
-        hidden: width in between; by default twice the inputs.
-        outputs: dimensions of the sphere's space.
-        seed: of the first weights (Kaiming normal), drawn from a generator of their own.
-
-    Example:
-        >>> Projection(16)(torch.zeros(5, 16)).shape
-        torch.Size([5, 32])
-    """
-
-    def __init__(self, inputs: int, hidden: int | None = None, outputs: int = 32, seed: int = 0):
-        super().__init__()
-        hidden = hidden or 2 * inputs
-        self.first, self.norm = nn.Linear(inputs, hidden), nn.LayerNorm(hidden)
-        self.second = nn.Linear(hidden, outputs)
-        generator = torch.Generator().manual_seed(seed)
-        for layer in (self.first, self.second):
-            nn.init.kaiming_normal_(layer.weight, generator=generator)
-            nn.init.normal_(layer.bias, std=0.01, generator=generator)
-
-    def forward(self, features: Float[Tensor, "... F"]) -> Float32[Tensor, "... D"]:
-        """Unit vectors in float32; a feature of zeros has a direction too (that of the biases)."""
-        hidden = F.relu(self.norm(self.first(features)))
-        return F.normalize(self.second(hidden).float(), dim=-1, eps=1e-6)
+QUEUE = 1024  # background features that are remembered for the prototypes at least
 
 
 @dataclass(frozen=True)
@@ -100,6 +71,7 @@ def contrast_loss(
     temperature: float = 0.1,
     margin: float = 0.3,
     hinge_weight: float = 0.5,
+    views: int = 1,
 ) -> ContrastTerms:
     """The guided loss `L` above; 0 (with a gradient of 0) where there is no anchor or no pancreas prototype yet.
 
@@ -110,6 +82,8 @@ def contrast_loss(
         temperature: small values look at the nearest negatives alone, large ones at all alike.
         margin: cosine to m_P above which rim_out is pushed away.
         hinge_weight: share h of that push; 0 leaves it out.
+        views: 2 if the second half of the rows are the voxels of the first half in another view: an anchor then has two
+            positives, m_P and itself in the other view, and `L_a` is the mean over them.
 
     Raises:
         InputError: a temperature that is not above 0, or not one region per vector.
@@ -133,6 +107,9 @@ def contrast_loss(
     attraction = anchors @ positive / temperature
     repulsion = anchors @ negatives.T / temperature
     each = torch.logsumexp(torch.cat([attraction[:, None], repulsion], 1), 1) - attraction
+    if views == 2:
+        attraction = (anchors * z.roll(len(z) // 2, 0)[anchor]).sum(1) / temperature
+        each = (each + torch.logsumexp(torch.cat([attraction[:, None], repulsion], 1), 1) - attraction) / 2
     weight = anchor_weights(regions, uncertainty)[anchor].to(z)
     infonce = (weight * each).sum() / weight.sum()
     wrong = z[regions == Region.RIM_OUT]
@@ -176,10 +153,13 @@ class GlobalContrast(nn.Module):
 
     Args:
         kind: one of `CONTRASTS`.
-        inputs: width of the features.
+        inputs: width of the features that it reads, of all levels together.
         outputs: dimensions of the projection.
         seed: of the projection's first weights.
         temperature: see `contrast_loss`.
+        queue: background features of earlier steps that are negatives too.
+        strides: of the levels that it reads, where it is given all of a decoder.
+        lookalikes: share of the near and far voxels that look like the pancreas.
 
     Raises:
         InputError: an unknown kind.
@@ -194,26 +174,44 @@ class GlobalContrast(nn.Module):
         64
     """
 
-    def __init__(self, kind: str, inputs: int, outputs: int = 32, seed: int = 0, temperature: float = 0.1):
+    def __init__(
+        self,
+        kind: str,
+        inputs: int,
+        outputs: int = 32,
+        seed: int = 0,
+        temperature: float = 0.1,
+        *,
+        queue: int = 0,
+        strides: Sequence[int] = (2,),
+        lookalikes: float = 0.0,
+    ):
         super().__init__()
         if kind not in CONTRASTS:
             raise InputError(f"expected a kind out of {', '.join(CONTRASTS)}, got {kind!r}; name one of these")
-        self.kind, self.temperature = kind, temperature
-        self.projection, self.prototypes = Projection(inputs, outputs=outputs, seed=seed), Prototypes(outputs)
+        self.kind, self.temperature, self.queue = kind, temperature, queue
+        self.strides, self.lookalikes = tuple(strides), lookalikes
+        self.projection = Projection(inputs, outputs=outputs, seed=seed)
+        self.prototypes = Prototypes(outputs, queue=max(queue, QUEUE))
 
     def forward(
         self,
-        features: Float[Tensor, "B F x y z"],
+        features: Float[Tensor, "B F x y z"] | Sequence[Tensor],
         regions: Int[Tensor, "B X Y Z"],
         uncertainty: Float[Tensor, "B X Y Z"],
         label: Int[Tensor, "B X Y Z"],
         body: Bool[Tensor, "B X Y Z"],
         predicted: Float[Tensor, "B X Y Z"] | None,
         rng: np.random.Generator,
+        alike: Bool[Tensor, "B X Y Z"] | None = None,
+        other: Tensor | Sequence[Tensor] | None = None,
     ) -> ContrastTerms:
         """The loss of one step, against the prototypes of the steps before; then these learn from it too.
 
         Args:
+            features: of one level, or of all, the finest first: those at the `strides` are read together.
+            alike: see `lookalikes` in `regions`.
+            other: features of another view of the patches.
             regions, uncertainty, label, body, predicted: of this process's patches, as many in every process.
             rng: in the same state in every process.
         """
@@ -222,29 +220,45 @@ class GlobalContrast(nn.Module):
         else:
             draw: Callable = sample_guided if self.kind == "guided" else sample_random
             known = gathered(predicted) if predicted is not None else None
-            sample = draw(gathered(regions.to(torch.uint8)), gathered(uncertainty), rng, predicted=known)
-        z = self._vectors(features, sample, tuple(regions.shape[1:]))
+            how = {"predicted": known, "alike": gathered(alike) if alike is not None else None}
+            how["share"] = self.lookalikes
+            sample = draw(gathered(regions.to(torch.uint8)), gathered(uncertainty), rng, **how)
+        views = [features] if other is None else [features, other]
+        z = torch.cat([self._vectors(view, sample, tuple(regions.shape[1:])) for view in views])
         with torch.autocast(z.device.type, enabled=False):  # bfloat16 would round the cosines
-            memory, voxels = self.prototypes, (sample.regions, sample.uncertainty)
+            memory, n = self.prototypes, len(views)
+            voxels = sample.regions.repeat(n), sample.uncertainty.repeat(n)
             fresh = self.training and not memory.ready
             if fresh:
                 memory.update(z, *voxels)
             if self.kind == "plain":
-                terms = pixel_contrast_loss(z, sample.regions, temperature=self.temperature)
+                terms = pixel_contrast_loss(z, voxels[0], temperature=self.temperature)
             else:
-                terms = contrast_loss(z, *voxels, *memory.known, temperature=self.temperature)
+                pancreas, background = memory.known
+                if self.queue and not fresh:
+                    remembered = memory.remembered.clone()
+                    background = remembered if background is None else torch.cat([background, remembered])
+                terms = contrast_loss(z, *voxels, pancreas, background, temperature=self.temperature, views=n)
             if self.training and not fresh:  # the first step's voxels are in already
                 memory.update(z, *voxels)
-        return replace(terms, sample=sample)
+        return replace(terms, sample=sample, z=terms.z[: len(sample)])
 
-    def _vectors(self, features: Tensor, sample: VoxelSample, shape: tuple[int, ...]) -> Float[Tensor, "N D"]:
+    def _vectors(
+        self, features: Tensor | Sequence[Tensor], sample: VoxelSample, shape: tuple[int, ...]
+    ) -> Float[Tensor, "N D"]:
         """The projected voxels of the sample, those of other processes' patches too."""
+        one = isinstance(features, Tensor)
+        levels = [features] if one else [features[stride.bit_length() - 2] for stride in self.strides]
+
+        def projected(positions: Tensor) -> Tensor:
+            return self.projection(torch.cat([sample_features(level, positions, shape) for level in levels], 1))
+
         if world() == 1:
-            return self.projection(sample_features(features, sample.positions, shape))
-        patches = len(features)
+            return projected(sample.positions)
+        patches = len(levels[0])
         mine = torch.div(sample.positions[:, 0], patches, rounding_mode="floor") == rank()
         positions = sample.positions[mine] - sample.positions.new_tensor([rank() * patches, 0, 0, 0])
-        z = self.projection(sample_features(features, positions, shape))
+        z = projected(positions)
         return summed(z.new_zeros(len(sample), z.shape[1]).masked_scatter(mine[:, None], z))
 
 

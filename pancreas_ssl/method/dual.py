@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 
 from pancreas_ssl.method.contrast import ContrastTerms, GlobalContrast
-from pancreas_ssl.method.regions import body_mask, training_regions
+from pancreas_ssl.method.regions import body_mask, lookalikes, training_regions
 from pancreas_ssl.method.restoration import corrupt_batch, restoration_loss
 from pancreas_ssl.method.segmentation import PHASES, dice_cross_entropy, folded
 from pancreas_ssl.method.uncertainty import entropy
@@ -34,17 +34,9 @@ if TYPE_CHECKING:
     from pancreas_ssl.method.recipe import Recipe
 
 __all__ = [
-    "Batch",
-    "CorruptedPatches",
-    "DualModel",
-    "DualOutputs",
-    "Extra",
-    "PatchMaps",
-    "corrupt_patches",
-    "dual_losses",
-    "keyed",
-    "patch_maps",
-]
+    "Batch", "CorruptedPatches", "DualModel", "DualOutputs", "Extra", "PatchMaps", "corrupt_patches", "dual_losses",
+    "keyed", "patch_maps",
+]  # fmt: skip
 
 BAND_MM = 15.0  # around the pancreas; what lies beyond is far
 SHARED, CONTRAST, CORRUPTION = (2**32 - k for k in (1, 3, 4))  # keys of a step's own draws, beyond any sample number
@@ -65,6 +57,7 @@ class Batch:
     clean: Float32[Tensor, "B 1 x y z"] | None = None  # before their appearance was varied
     maps: Float32[Tensor, "B 3 x y z"] | None = None  # distance (mm), skeleton, teacher's probability
     first: int = 0  # number of the first patch in the step, over all processes
+    other: Float32[Tensor, "B 1 x y z"] | None = None  # one more appearance, which the contrast alone sees
 
 
 @dataclass(frozen=True)
@@ -75,6 +68,7 @@ class PatchMaps:
     uncertainty: Float32[Tensor, "B x y z"]  # U, 0 to 1: structure and teacher together
     probability: Float32[Tensor, "B x y z"]  # of pancreas, the teacher's
     label: Int64[Tensor, "B x y z"]
+    alike: Bool[Tensor, "B x y z"] | None = None  # tissue that looks like the pancreas
 
 
 def patch_maps(batch: Batch, recipe: "Recipe", step: int) -> PatchMaps:
@@ -85,7 +79,8 @@ def patch_maps(batch: Batch, recipe: "Recipe", step: int) -> PatchMaps:
     how |= {"medial": medial > 0.5, "predicted": probability > 0.5}
     model_map, body = entropy(probability[None]), body_mask(batch.clean)[:, 0]
     regions, uncertainty = training_regions(label > 0, distance, model_map, body, **how)
-    return PatchMaps(regions, uncertainty, probability, label)
+    alike = lookalikes(batch.clean[:, 0], regions, distance) if recipe.lookalikes > 0 else None
+    return PatchMaps(regions, uncertainty, probability, label, alike)
 
 
 @dataclass(frozen=True)
@@ -108,16 +103,10 @@ def corrupt_patches(batch: Batch, maps: PatchMaps, recipe: "Recipe", step: int) 
     first, target = batch.views[0][samples], batch.clean[samples]
     if not samples:
         return CorruptedPatches(samples, first, target, torch.zeros_like(first, dtype=torch.bool))
-    corrupted, mask = corrupt_batch(
-        first,
-        maps.uncertainty[samples],
-        maps.regions[samples],
-        [keyed(recipe.seed, step, CORRUPTION, batch.first + k) for k in samples],
-        recipe.restoration,
-        spacing_mm=recipe.spacing,
-        side_mm=recipe.box,
-        coverage=recipe.coverage,
-    )
+    rngs = [keyed(recipe.seed, step, CORRUPTION, batch.first + k) for k in samples]
+    how = {"spacing_mm": recipe.spacing, "side_mm": recipe.box, "coverage": recipe.coverage}
+    where = maps.uncertainty[samples], maps.regions[samples]
+    corrupted, mask = corrupt_batch(first, *where, rngs, recipe.restoration, **how)
     return CorruptedPatches(samples, corrupted, target, mask)
 
 
@@ -157,6 +146,7 @@ class DualModel(nn.Module):
         restore: Sequence[int] = (),
         rng: np.random.Generator | None = None,
         between: Callable[[Tensor, int], Tensor] | None = None,
+        segmented: int | None = None,
     ) -> DualOutputs:
         """Segment all images, contrast the features of the first ones, restore some.
 
@@ -164,16 +154,20 @@ class DualModel(nn.Module):
             maps, rng: of the first images, and the generator that draws voxels there; without maps no contrast.
             restore: numbers of the images that are to be restored.
             between: see `SegmentationNetwork.encode`.
+            segmented: how many images are segmented; those after them are another view of the first, to be contrasted.
         """
-        levels = self.network.encode(images, between)
-        features = self.network.decode(levels)
+        levels, passed = self.network.encode(images, between), []
+        features = self.network.decode(levels, passed)
         restored = contrast = None
         if len(restore) and self.network.restorer is not None:
             restored = self.network.restore([level[list(restore)] for level in levels])
         if maps is not None and self.contrast is not None:
-            first, body = features[: len(maps.regions)], maps.regions > 0
+            every, n, body = [features, *reversed(passed)], len(maps.regions), maps.regions > 0
+            starts = [0] if segmented in (None, len(images)) else [0, segmented]
+            views = [[level[k : k + n] for level in every] for k in starts]
             how = maps.regions, maps.uncertainty, maps.label, body, maps.probability
-            contrast = self.contrast(first, *how, rng)
+            contrast = self.contrast(views[0], *how, rng, maps.alike, *views[1:])
+        features = features[:segmented]
         return DualOutputs(self.network.segment_folded(features), features, contrast, restored)
 
 
@@ -216,13 +210,16 @@ def dual_losses(
     # Regions
     maps = patch_maps(batch, recipe, step) if batch.maps is not None else None
     # Corrupt
-    task = corrupt_patches(batch, maps, recipe, step) if maps is not None and recipe.corrupts else None
+    corrupts = maps is not None and recipe.corrupts and step >= recipe.corruption_step
+    task = corrupt_patches(batch, maps, recipe, step) if corrupts else None
     images = extra.images(batch)
     if task is not None:
         images[task.samples] = task.corrupted
     # Forward
     drawing = keyed(recipe.seed, step, CONTRAST, 0)  # one draw for all processes
-    how = {"maps": maps, "restore": task.samples if task else (), "rng": drawing}
+    how = {"rng": drawing, "restore": task.samples if task else (), "segmented": len(images)}
+    how |= {"maps": maps} if recipe.contrast_begun(step) else {}
+    images = images if batch.other is None else torch.cat([images, batch.other])
     outputs = model(images, **how, **extra.arguments(images, rng))
 
     # L_seg
@@ -231,12 +228,12 @@ def dual_losses(
     terms = {"segmentation": dice_cross_entropy(logits, labels, recipe.dice_weight, recipe.cross_entropy_weight)}
     terms |= extra.terms(outputs, batch, rng)
     # r(t) (w_c L_c + w_r L_r)
-    ramp = recipe.module_ramp_at(step)
     if outputs.contrast is not None:
+        ramp = recipe.module_ramp_at(step, recipe.contrast_step)
         terms["contrast"] = ramp * recipe.contrast_weight * outputs.contrast.loss
     if task is not None and recipe.restoration_weight > 0:  # in every process, even where no patch is corrupted
         restored = task.corrupted if outputs.restored is None else outputs.restored  # None: both are empty
-        weight = ramp * recipe.restoration_weight
+        weight = recipe.module_ramp_at(step, recipe.corruption_step) * recipe.restoration_weight
         terms["restoration"] = weight * restoration_loss(restored, task.target, task.mask)
     return terms
 

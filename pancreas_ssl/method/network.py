@@ -60,10 +60,14 @@ class Decoder(nn.Module):
         levels = range(len(channels) - 2, -1, -1)
         self.blocks = nn.ModuleList(Block(channels[k + 1] + channels[k], channels[k]) for k in levels)
 
-    def forward(self, outputs: list[Tensor]) -> Tensor:
+    def forward(self, outputs: list[Tensor], passed: list[Tensor] | None = None) -> Tensor:
+        """Features of the finest level; those of the levels below are put into `passed`, the bottleneck first."""
         x, *skips = reversed(outputs)
+        passed = [] if passed is None else passed
+        passed.append(x)
         for block, skip in zip(self.blocks[:-1], skips[:-1], strict=True):
             x = block(torch.cat([F.interpolate(x, scale_factor=2), skip], 1))
+            passed.append(x)
         convolution, *rest = self.blocks[-1]
         return nn.Sequential(*rest)(conv_upsampled(convolution, x, skips[-1]))
 
@@ -196,9 +200,23 @@ class SegmentationNetwork(nn.Module):
         decoder, head = self.restorer
         return depth_to_space(head(decoder(outputs)))
 
-    def decode(self, outputs: list[Tensor]) -> Float[Tensor, "B F X2 Y2 Z2"]:
-        """Decoder features (stride 2) from the encoder's outputs."""
-        return self.dropout(self.decoder([*outputs[:-1], self.dropout(outputs[-1])]))
+    def decode(self, outputs: list[Tensor], passed: list[Tensor] | None = None) -> Float[Tensor, "B F X2 Y2 Z2"]:
+        """Decoder features (stride 2) from the encoder's outputs.
+
+        Args:
+            passed: a list that takes what the decoder had at each level below: bottleneck, ..., stride 4.
+        """
+        return self.dropout(self.decoder([*outputs[:-1], self.dropout(outputs[-1])], passed))
+
+    def last_weights(self, stride: int) -> nn.Parameter:
+        """Weights of the last convolution before the decoder's features at a stride.
+
+        Example:
+            >>> [len(SegmentationNetwork().last_weights(stride)) for stride in (2, 4, 8, 16)]
+            [16, 32, 64, 96]
+        """
+        below = [self.encoder[-1][-1], *self.decoder.blocks]
+        return below[-(stride.bit_length() - 1)][0].weight
 
     def segment(self, features: Float[Tensor, "B F X2 Y2 Z2"]) -> Float[Tensor, "B classes X Y Z"]:
         """Logits from decoder features."""

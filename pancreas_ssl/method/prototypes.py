@@ -43,6 +43,11 @@ class Prototypes(nn.Module):
         self.register_buffer("queue_next", torch.zeros((), dtype=torch.long))
 
     @property
+    def remembered(self) -> Float[Tensor, "Q D"]:
+        """The background features in the queue."""
+        return self.queue[: int(self.queue_filled)]
+
+    @property
     def ready(self) -> bool:
         """Whether a core has been seen."""
         return bool(self.pancreas_mean.any())
@@ -73,9 +78,8 @@ class Prototypes(nn.Module):
         if int(self.queue_filled) >= 4 * len(self.background) and (
             not self.has_background or int(self.updates) % self.every == 0
         ):
-            known = self.queue[: int(self.queue_filled)]
             start = self.background if self.has_background else None
-            self.background.copy_(spherical_k_means(known, len(self.background), start))
+            self.background.copy_(spherical_k_means(self.remembered, len(self.background), start))
             self.has_background.fill_(True)
         self.updates += 1
 

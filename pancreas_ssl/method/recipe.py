@@ -115,6 +115,12 @@ class Recipe:
     contrast_weight: Weight = 0.0  # weight w_c of the global-feature contrast
     contrast: Literal[CONTRASTS] = "guided"  # which voxels it compares; one of CONTRASTS
     temperature: Positive = 0.1  # of its softmax over cosines
+    contrast_views: Annotated[int, Number, Field(ge=1, le=2)] = 1  # 2: one more appearance, which it alone sees
+    contrast_strides: tuple[Annotated[int, Number], ...] = (2,)  # of the decoder's features that it reads, together
+    lookalikes: Share = 0.0  # share of its negatives near and far that look like the pancreas
+    contrast_queue: Whole = 0  # background features of earlier steps that are negatives too
+    contrast_start: Share | None = None  # share of the steps before it begins; None: as module_start
+    contrast_share: Share = 0.0  # its gradient's share of the segmentation's, held by its weight; 0: w_c as it is
     prototype_weight: Weight = 0.0  # of its prototypes' vote when a study predicts; no training sees it
     restoration_weight: Weight = 0.0  # weight w_r of the local-image restoration
     restoration: Literal[PLACEMENTS] = "guided"  # where the image is corrupted; one of PLACEMENTS
@@ -146,10 +152,16 @@ class Recipe:
             low, high = getattr(self, name)
             if not (low < high or (low == high and name != "window")):
                 raise ValueError(f"{name} needs a low and a high end, in this order")
+        strides = tuple(2**level for level in range(1, len(self.channels) + 1))
+        if self.contrast_strides not in (tuple(s for s in strides if s in self.contrast_strides) or None,):
+            raise ValueError(f"contrast_strides needs some of {', '.join(map(str, strides))}, in this order")
         for name, needed, there in (
             ("consistency_weight", "views of 2", self.views >= 2),
             ("unlabelled_weight", "views of 2", self.views >= 2),
             ("prototype_weight", "contrast_weight above 0", self.contrast_weight > 0),
+            ("prototype_weight", "contrast_strides of 2 alone", self.contrast_strides == (2,)),
+            ("lookalikes", "regions, contrast guided or random", self.contrast != "plain"),
+            ("contrast_queue", "prototypes, contrast guided or random", self.contrast != "plain"),
             ("restoration_weight", "corrupted_share above 0", self.corrupted_share > 0),
         ):
             if getattr(self, name) > 0 and not there:
@@ -190,14 +202,35 @@ class Recipe:
         """Whether a module needs regions and uncertainty."""
         return self.contrast_weight > 0 or self.corrupts
 
-    def module_ramp_at(self, step: int) -> float:
-        """0 while segmentation is alone, then a linear rise to 1: the factor of the modules' weights."""
-        return ramp(step + 1, self.first_module_step, max(1.0, self.module_ramp * self.steps))
+    def module_ramp_at(self, step: int, start: int | None = None) -> float:
+        """0 while segmentation is alone, then a linear rise to 1: the factor of the modules' weights.
+
+        Args:
+            start: the step with which the rise begins; by default that of the first module.
+        """
+        start = self.first_module_step if start is None else start
+        return ramp(step + 1, start, max(1.0, self.module_ramp * self.steps))
+
+    @property
+    def contrast_step(self) -> int:
+        """The step with which the contrast begins."""
+        return round((self.module_start if self.contrast_start is None else self.contrast_start) * self.steps)
+
+    def contrast_begun(self, step: int) -> bool:
+        """Whether this step has a contrast."""
+        return self.contrast_weight > 0 and step >= self.contrast_step
+
+    @property
+    def corruption_step(self) -> int:
+        """The step with which the corruption of patches and their restoration begin."""
+        return round(self.module_start * self.steps)
 
     @property
     def first_module_step(self) -> int:
         """The step with which the modules begin."""
-        return round(self.module_start * self.steps)
+        contrasts, corrupts = self.contrast_weight > 0, self.corrupts
+        steps = [self.contrast_step] * contrasts + [self.corruption_step] * (corrupts or not contrasts)
+        return min(steps)
 
     def network_config(self) -> dict:
         """Arguments of `SegmentationNetwork` that this recipe asks for."""

@@ -25,8 +25,9 @@ from torch.nn import functional as F
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.method.uncertainty import structural_map, training_map
 
-__all__ = ["Region", "body_mask", "region_counts", "regions", "training_regions", "uncertain_region"]
+__all__ = ["Region", "body_mask", "lookalikes", "region_counts", "regions", "training_regions", "uncertain_region"]
 
+LIKE_MM = 3.0  # from the pancreas's surface, beyond which tissue may be a lookalike and no partial volume
 BODY = -0.9  # local mean above which a voxel is body: -130 HU in the default window, below fat and above air
 
 
@@ -155,6 +156,36 @@ def uncertain_region(regions: Int64[Tensor, "*s"]) -> Bool[Tensor, "*s"]:
         [False, True, True, False]
     """
     return (regions == Region.RIM_IN) | (regions == Region.RIM_OUT)
+
+
+def lookalikes(
+    image: Float[Tensor, "B X Y Z"],
+    regions: Int64[Tensor, "B X Y Z"],
+    distance: Float[Tensor, "B X Y Z"],
+    far_mm: float = 30.0,
+) -> Bool[Tensor, "B X Y Z"]:
+    """Tissue around the pancreas that is as bright as it: vessels and bowel, found without a map of organs.
+
+    A voxel of the body, 3 mm to `far_mm` from the surface, whose intensity lies within two standard deviations of the
+    mean of the patch's core; nothing in a patch with fewer than two voxels of core.
+
+    Args:
+        image: before its appearance was varied.
+        distance: phi, in mm.
+
+    Example: a core of 0.1 and 0.3, then fat, a vessel as bright as the core, and one too far away
+        >>> image = torch.tensor([0.1, 0.3, -0.5, 0.2, 0.2]).view(1, 5, 1, 1)
+        >>> codes, phi = torch.tensor([1, 1, 4, 4, 5]), torch.tensor([-6.0, -6, 9, 9, 40])
+        >>> lookalikes(image, codes.view(1, 5, 1, 1), phi.view(1, 5, 1, 1)).flatten().tolist()
+        [False, False, False, True, False]
+    """
+    core, flat = (regions == Region.CORE).flatten(1), image.float().flatten(1)
+    n = core.sum(1)
+    mean = (flat * core).sum(1) / n.clamp_min(1)
+    sd = (((flat - mean[:, None]) ** 2 * core).sum(1) / (n - 1).clamp_min(1)).sqrt()
+    alike = ((flat - mean[:, None]).abs() <= 2 * sd[:, None]) & (n > 1)[:, None]
+    around = (distance > LIKE_MM) & (distance < far_mm) & (regions >= Region.RIM_OUT)
+    return alike.view_as(around) & around
 
 
 def region_counts(regions: Int64[Tensor, "*s"]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Which voxels are compared, and their features read from the coarser grid.
+"""Which voxels are compared, and their features: read from the coarser grid, projected to the unit sphere.
 
 Regions are drawn on the image's grid; the features live at half its resolution. A voxel's feature is interpolated at
 the voxel's centre, so that no region has to be brought to a coarser grid, where a thin core would vanish.
@@ -9,12 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Int64
-from torch import Tensor
+from jaxtyping import Bool, Float, Float32, Int, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from pancreas_ssl.errors import InputError
 from pancreas_ssl.method.regions import Region
 
-__all__ = ["COUNTS", "VoxelSample", "sample_guided", "sample_plain", "sample_random", "sample_features"]
+__all__ = [
+    "COUNTS", "Projection", "VoxelSample", "sample_features", "sample_guided", "sample_plain", "sample_random",
+]  # fmt: skip
 
 COUNTS = {Region.CORE: 96, Region.RIM_IN: 96, Region.RIM_OUT: 96, Region.NEAR: 96, Region.FAR: 64}
 """Voxels per region and step, over the whole batch; a region with fewer gives all it has."""
@@ -67,6 +71,8 @@ def sample_guided(
     *,
     counts: Mapping[int, int] = COUNTS,
     predicted: Float[Tensor, "B X Y Z"] | None = None,
+    alike: Bool[Tensor, "B X Y Z"] | None = None,
+    share: float = 0.0,
 ) -> VoxelSample:
     """Voxels of each region without replacement; of rim_out the most confident mistakes of a random pool.
 
@@ -75,6 +81,7 @@ def sample_guided(
         rng: numpy generator.
         counts: voxels per region.
         predicted: probability of pancreas; without it rim_out is drawn like the others.
+        alike, share: lookalikes, and the share of near and far voxels that are drawn among them.
 
     Example:
         >>> regions = torch.full((1, 8, 8, 8), 5)
@@ -86,6 +93,10 @@ def sample_guided(
     inner = torch.nonzero((flat >= Region.CORE) & (flat <= Region.NEAR))[:, 0]  # few: around the pancreas
     codes, picked = flat[inner], []
     for region, count in counts.items():
+        if alike is not None and share > 0 and region in (Region.NEAR, Region.FAR):
+            found = torch.nonzero(alike.reshape(-1) & (flat == region))[:, 0]
+            picked.append(found[_choose(len(found), round(share * count), rng).to(found.device)])
+            count -= len(picked[-1])
         if region == Region.FAR or region == Region.OUTSIDE:
             found = _rejection(flat, region, count, rng)
         else:
@@ -119,10 +130,11 @@ def sample_random(
     *,
     counts: Mapping[int, int] = COUNTS,
     predicted: Float[Tensor, "B X Y Z"] | None = None,
+    **alike,
 ) -> VoxelSample:
     """The control: everything as in the guided draw (numbers, names, uncertainties) but the places, which lie anywhere
     in the body."""
-    guided = sample_guided(regions, uncertainty, rng, counts=counts, predicted=predicted)
+    guided = sample_guided(regions, uncertainty, rng, counts=counts, predicted=predicted, **alike)
     flat = regions.reshape(-1)
     anywhere = _rejection((flat != Region.OUTSIDE).long(), 1, len(guided), rng)
     positions = _unravel(anywhere, regions.shape)
@@ -161,6 +173,49 @@ def sample_features(
             weight = weight * (parts[axis] if up else 1 - parts[axis])
         total = total + weight[:, None] * flat[index].float()
     return total
+
+
+class Projection(nn.Module):
+    """Decoder features to the unit sphere, where directions are compared.
+
+        z = W2 relu(LayerNorm(W1 f + b1)) + b2,   then z / |z|;   applied to the last axis
+
+    No ReLU at the end: all coordinates would be positive, every cosine would lie
+    between 0 and 1, and nothing could be pushed further away than a right angle.
+
+    Args:
+        inputs: width of the features.
+        hidden: width in between; by default twice the inputs.
+        outputs: dimensions of the sphere's space.
+        seed: of the first weights (Kaiming normal), drawn from a generator of their own.
+
+    Example:
+        >>> Projection(16)(torch.zeros(5, 16)).shape
+        torch.Size([5, 32])
+    """
+
+    def __init__(self, inputs: int, hidden: int | None = None, outputs: int = 32, seed: int = 0):
+        super().__init__()
+        hidden = hidden or 2 * inputs
+        self.first, self.norm = nn.Linear(inputs, hidden), nn.LayerNorm(hidden)
+        self.second = nn.Linear(hidden, outputs)
+        generator = torch.Generator().manual_seed(seed)
+        for layer in (self.first, self.second):
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+            nn.init.normal_(layer.bias, std=0.01, generator=generator)
+
+    def forward(self, features: Float[Tensor, "... F"]) -> Float32[Tensor, "... D"]:
+        """Unit vectors in float32; a feature of zeros has a direction too (that of the biases).
+
+        Raises:
+            InputError: features of another width, such as those of another level.
+        """
+        if features.shape[-1] != (wide := self.first.in_features):
+            raise InputError(
+                f"expected features {wide} wide, got {features.shape[-1]}; read them at the recipe's contrast_strides"
+            )
+        hidden = F.relu(self.norm(self.first(features)))
+        return F.normalize(self.second(hidden).float(), dim=-1, eps=1e-6)
 
 
 def _choose(n: int, count: int, rng: np.random.Generator) -> Int64[Tensor, " k"]:

@@ -43,8 +43,13 @@ class ArmModel(DualModel):
     def __init__(self, recipe: Recipe):
         width, contrast = recipe.channels[0], None
         if recipe.contrast_weight > 0:
-            contrast = GlobalContrast(recipe.contrast, width, seed=recipe.seed, temperature=recipe.temperature)
+            widths = sum(recipe.channels[stride.bit_length() - 2] for stride in recipe.contrast_strides)
+            how = {"seed": recipe.seed, "temperature": recipe.temperature, "queue": recipe.contrast_queue}
+            how |= {"strides": recipe.contrast_strides, "lookalikes": recipe.lookalikes}
+            contrast = GlobalContrast(recipe.contrast, widths, **how)
         super().__init__(SegmentationNetwork(**recipe.network_config(), seed=recipe.seed), contrast)
+        looked = None if contrast is None else torch.tensor([1.0, math.nan, math.nan])
+        self.register_buffer("contrast_gradient", looked)  # factor of its weight, share, cosine: `step.weigh_contrast`
         generator = torch.Generator().manual_seed(recipe.seed + 2)
         self.organs = _head(width, N_ORGANS, generator) if recipe.organs_weight > 0 else None
         self.nonsense = _head(width, 1, generator) if recipe.nonsense_weight > 0 else None
@@ -56,6 +61,13 @@ class ArmModel(DualModel):
             return {}
         state = self.contrast.state_dict()
         return {"contrast": {name: value for name, value in state.items() if "queue" not in name}}
+
+    @property
+    def noted(self) -> dict[str, float]:
+        """For the history: the contrast's gradient beside the segmentation's, as it was measured last."""
+        if self.contrast_gradient is None or self.contrast_gradient[1].isnan():
+            return {}
+        return dict(zip(("contrast_share", "contrast_cosine"), self.contrast_gradient[1:].tolist(), strict=True))
 
     def forward(
         self,

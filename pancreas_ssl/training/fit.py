@@ -199,7 +199,7 @@ def fit(
                 measure = step == last or recipe.evaluate_every and step % recipe.evaluate_every == 0
                 if step % LOG_EVERY == 0 or measure:
                     row = row_of(step, losses, recipe.learning_rate_at(step - 1), seconds(), recipe.guided)
-                    history.append(row)
+                    history.append(row | learner.noted)
                     losses = []
                     if held_out and measure:
                         dice = shared_held_out_dice(

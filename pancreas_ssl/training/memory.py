@@ -67,6 +67,7 @@ def forecast(recipe: Recipe, cases: int = 0, precision: str = "fp32") -> Forecas
         0.4 GiB (activations 0.3 GiB, ...)
     """
     samples = recipe.batch * recipe.views * (2 if recipe.unlabelled_weight > 0 else 1)
+    samples += recipe.batch * (recipe.contrast_views - 1)
     restored = math.ceil(recipe.corrupted_share * recipe.batch)
     with torch.device("meta"):
         learner = ArmModel(recipe)

@@ -27,7 +27,7 @@ from pancreas_ssl.errors import InputError
 from pancreas_ssl.method.dual import Batch, keyed
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.training.streaming import BoxedMaps, Streamed, on_device
-from pancreas_ssl.training.views import appearances
+from pancreas_ssl.training.views import appearances, other_appearance
 
 __all__ = ["PatchDraw", "Patches", "cut", "draw_patch"]
 
@@ -235,7 +235,11 @@ class Patches:
         named = [None] * len(rngs) if named is None else named
         looks = [appearances(*sample, self.recipe) for sample in zip(found.image, named, rngs, strict=True)]
         views = tuple(torch.stack(view) for view in zip(*looks, strict=True))
-        return Batch(views, found.label, found.organs, found.image, found.maps, first)
+        other = None
+        if maps is not None and self.recipe.contrast_views == 2 and self.recipe.contrast_begun(step):
+            seen = zip(found.image, rngs, strict=True)
+            other = torch.stack([other_appearance(image, rng, self.recipe) for image, rng in seen])
+        return Batch(views, found.label, found.organs, found.image, found.maps, first, other)
 
 
 def _check(cases: Sequence[Prepared], recipe: Recipe, labelled: bool) -> None:

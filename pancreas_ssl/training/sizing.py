@@ -27,6 +27,7 @@ from pancreas_ssl.training.memory import USABLE, forecast, peak_memory
 __all__ = ["largest_batch", "measured_peaks"]
 
 STEPS = 3
+FROM_THE_START = {"module_start": 0.0, "contrast_start": None}  # every step has the modules
 PEAK = "peak: "  # before the number, in a line of its own
 MOST = 4096  # patches in a batch, beyond which nobody asks
 
@@ -91,7 +92,7 @@ def _measure(recipes: Sequence[Recipe], device: str) -> Iterator[int]:
 
     where = devices.resolve_device(device)
     how = {"device": where, "progress": False}
-    small = replace(recipes[0], patch=[2 * 2 ** len(recipes[0].channels)] * 3, batch=1, steps=1, module_start=0.0)
+    small = replace(recipes[0], patch=[2 * 2 ** len(recipes[0].channels)] * 3, batch=1, steps=1, **FROM_THE_START)
     fit(small, [_ball(small)], **how)  # libraries are loaded, kernels are made
     before = None
     for recipe in recipes:
@@ -100,7 +101,7 @@ def _measure(recipes: Sequence[Recipe], device: str) -> Iterator[int]:
             before = torch.cuda.memory_allocated(where)
         elif before is None:
             before = psutil.Process().memory_info().rss
-        fit(replace(recipe, steps=STEPS, module_start=0.0), [_ball(recipe)], **how)
+        fit(replace(recipe, steps=STEPS, **FROM_THE_START), [_ball(recipe)], **how)
         yield peak_memory(where) - before
 
 

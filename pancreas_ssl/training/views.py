@@ -17,7 +17,9 @@ from pancreas_ssl.augmentation.labels import apply_labels, draw_labels
 from pancreas_ssl.augmentation.randconv import apply_randconv, draw_randconv
 from pancreas_ssl.method.recipe import Recipe
 
-__all__ = ["appearances", "vary_intensity"]
+__all__ = ["appearances", "other_appearance", "vary_intensity"]
+
+OTHER_SIZES = (3, 5, 7)  # kernels of the view that the contrast alone sees: grey values and texture, never shape
 
 
 def appearances(
@@ -36,6 +38,13 @@ def appearances(
             field = draw_blend(rng, image.shape[1:])
             looks[k : k + 2] = blend(*looks[k : k + 2], field)
     return [look if recipe.augmentation == "none" else vary_intensity(look, rng, recipe) for look in looks]
+
+
+def other_appearance(
+    image: Float32[Tensor, "1 x y z"], rng: np.random.Generator, recipe: Recipe
+) -> Float32[Tensor, "1 x y z"]:
+    """One more appearance, for a contrast between two views: a random convolution mixed with the patch."""
+    return vary_intensity(apply_randconv(image, draw_randconv(rng, OTHER_SIZES)), rng, recipe)
 
 
 def _family(image: Tensor, organs: Tensor | None, rng: np.random.Generator, name: str) -> Tensor:

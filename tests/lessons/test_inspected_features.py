@@ -14,7 +14,7 @@ from pancreas_ssl.inference import Model, load_weights, save_weights
 from pancreas_ssl.inference.feature_maps import cosine_map, feature_map
 from pancreas_ssl.inference.prototype_vote import trained_contrast
 from pancreas_ssl.lessons.frozen_features import compare_spaces, train_projection
-from pancreas_ssl.lessons.inspected_features import core_prototype, features_of, principal_axes
+from pancreas_ssl.lessons.inspected_features import core_prototype, features_of, principal_axes, separability
 from pancreas_ssl.method.contrast import GlobalContrast
 from pancreas_ssl.method.network import SegmentationNetwork
 from tests.method.shapes import ellipsoid
@@ -161,3 +161,23 @@ def test_a_projection_alone_learns_the_regions_and_a_swap_is_told():
         train_projection([])
     with pytest.raises(InputError, match="at least one"):
         compare_spaces({})
+
+
+def test_what_is_left_to_separate(case, model):
+    """Where only the pancreas is bright nothing around it looks like it; a vessel as bright does."""
+    image = case.image.copy()
+    image[0, 28:34, 30:34] += 0.5
+    with_vessel = SimpleNamespace(**vars(case) | {"image": image.clip(-1, 1), "id": "A_1", "source": "phantom/V"})
+    seen = features_of(model, with_vessel, alike=True, device="cpu").draw
+    vessel = seen.positions[seen.regions >= 4, 1:3]
+    assert len(vessel) and ((vessel >= torch.tensor([28, 30])) & (vessel < torch.tensor([34, 34]))).all()
+    contrast = GlobalContrast("guided", 8, outputs=6, seed=4)
+    contrast.prototypes.pancreas_mean.fill_(0.1)
+    table = separability(
+        Model(model.network, patch=PATCH, parts={"contrast": contrast.state_dict()}), [case], [with_vessel]
+    )
+    assert list(table["space"]) == ["decoder", "projection"] * 2 and set(table["source"]) == {"phantom/A", "phantom/V"}
+    assert table["rim"].between(0, 1).all() and table["lookalikes"].iloc[2:].between(0, 1).all()
+    alone = separability(model, [case], device="cpu")
+    assert alone["lookalikes"].isna().all()  # nothing around it is as bright
+    assert list(alone["space"]) == ["decoder"] and alone["rim"].iloc[0] == table["rim"].iloc[0]

@@ -54,6 +54,26 @@ def test_slow_references(seed):
     assert unguided == pytest.approx(slow_pixel(z, draw, how["temperature"]), abs=1e-5, rel=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_between_two_views_against_the_slow_reference(seed):
+    one, draw, prototypes = random_case(seed)
+    both = F.normalize(torch.cat([one, one + 0.3 * torch.randn(one.shape, generator=torch.Generator().manual_seed(9))]))
+    twice = drawn(draw.regions.repeat(2), draw.uncertainty.repeat(2))
+    how = {"temperature": 0.1 + 0.1 * seed, "margin": 0.3, "hinge_weight": 0.5, "views": 2}
+    fast = guided(both, twice, prototypes, **how)
+    assert fast.loss.item() == pytest.approx(slow_contrast(both, twice, prototypes, **how), abs=1e-5, rel=1e-5)
+    swapped = guided(both.roll(len(one), 0), twice, prototypes, **how)
+    torch.testing.assert_close(swapped.loss, fast.loss)  # neither view is the first
+
+
+def test_a_view_pulls_its_voxel_to_where_the_other_view_has_it():
+    raw = torch.tensor([[1.0, 0.2, 0.0], [0.0, 0.0, 1.0], [1.0, -0.2, 0.0], [0.0, 0.1, 1.0]], requires_grad=True)
+    z = F.normalize(raw, dim=1)
+    guided(z, drawn([1, 5, 1, 5]), prototypes_of([1.0, 0.0, 0.0]), views=2).loss.backward()
+    moved = F.normalize(raw.detach() - 0.1 * raw.grad, dim=1)
+    assert moved[0] @ moved[2] > z[0] @ z[2]
+
+
 def test_turning_the_space_and_shuffling_the_voxels_change_nothing():
     z, draw, prototypes = random_case(1)
     turn, _ = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(5)))

@@ -91,3 +91,21 @@ def test_the_module_learns_on_features_that_can_be_separated(kind):
 def test_an_unknown_kind_gets_a_sentence():
     with pytest.raises(InputError, match="expected a kind out of guided, plain, random"):
         GlobalContrast("sideways", 4)
+
+
+def test_several_levels_two_views_and_a_queue_are_read_together():
+    regions, doubt, predicted = world()
+    generator = torch.Generator().manual_seed(0)
+    fine, coarse = torch.randn(2, 6, 16, 16, 12, generator=generator), torch.randn(2, 3, 4, 4, 3, generator=generator)
+    levels, how = [fine, None, coarse], {"outputs": 8, "strides": (2, 8)}  # the level between them is not read
+    contrast, alone = GlobalContrast("guided", 9, queue=2000, **how), GlobalContrast("guided", 9, **how)
+    given = regions, doubt, (regions == 1).long(), regions > 0, predicted
+    for step in range(2):
+        terms = contrast(levels, *given, np.random.default_rng(step), other=[fine + 1, None, coarse])
+        single = alone(levels, *given, np.random.default_rng(step))
+    assert terms.z.shape == (len(terms.sample), 8) and terms.anchors == 2 * single.anchors
+    queued = 2 * int((terms.sample.regions >= 4).sum())  # near and far of the step before, in both views
+    assert terms.negatives == 2 * (len(terms.sample) - single.anchors) + 4 + queued
+    assert len(contrast.prototypes.queue) == 2000 and len(alone.prototypes.queue) == 1024
+    with pytest.raises(InputError, match="expected features 9 wide, got 6.*contrast_strides"):
+        contrast(fine, *given, np.random.default_rng(0))

@@ -50,6 +50,16 @@ def test_an_unknown_field_is_named_with_the_known_ones():
         dict(organs_weight=-0.1),
         dict(restoration_weight=0.3, corrupted_share=0.0),
         dict(prototype_weight=1.0),
+        dict(prototype_weight=1.0, contrast_weight=0.1, contrast_strides=(4,)),
+        dict(contrast_strides=()),
+        dict(contrast_strides=(4, 2)),
+        dict(contrast_strides=(3,)),
+        dict(contrast_strides=(32,)),
+        dict(contrast_views=3),
+        dict(lookalikes=0.5, contrast="plain"),
+        dict(contrast_queue=10, contrast="plain"),
+        dict(contrast_share=1.5),
+        dict(contrast_start=-0.1),
         dict(box=(60.0, 15.0)),
         dict(coverage=(0.5, 1.1)),
         dict(match_weight=1.1),
@@ -100,3 +110,13 @@ def test_arms_joined_by_plus_are_the_fields_of_all():
     assert registered == with_arm(replace(with_arm(Recipe(), "dual"), corrupted_share=0.125), "labels")
     with pytest.raises(InputError, match="gin\\+strong sets augmentation to gin and to strong; leave one out"):
         with_arm(Recipe(), "gin+strong")
+
+
+def test_the_contrast_may_begin_before_or_after_the_other_module():
+    usual = Recipe(steps=100, contrast_weight=0.1, corrupted_share=0.5, contrast_start=None)
+    assert usual.contrast_step == usual.corruption_step == usual.first_module_step == 20
+    early, late = (Recipe.from_dict(usual.to_dict() | {"contrast_start": start}) for start in (0.0, 0.5))
+    assert (early.first_module_step, late.first_module_step) == (0, 20)
+    assert early.contrast_begun(0) and not late.contrast_begun(49) and late.contrast_begun(50)
+    alone = Recipe(steps=100, contrast_weight=0.1, contrast_start=0.5)
+    assert alone.first_module_step == 50 and alone.module_ramp_at(59) == pytest.approx(0.5)

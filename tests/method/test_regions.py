@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.method.regions import Region, body_mask, region_counts, regions
+from pancreas_ssl.method.regions import Region, body_mask, lookalikes, region_counts, regions
 from pancreas_ssl.method.structure import medial_skeleton, signed_distance
 from pancreas_ssl.method.uncertainty import structural_map
 from tests.method.shapes import ellipsoid
@@ -142,3 +142,15 @@ def test_body_refuses_what_is_no_image():
         body_mask(torch.zeros(4, 4))
     with pytest.raises(InputError, match="floating point"):
         body_mask(torch.zeros(4, 4, 4, dtype=torch.int64))
+
+
+def test_look_alikes_are_as_bright_as_the_core_and_lie_around_it():
+    image = torch.full((2, 12, 1, 1), -0.5)
+    codes = torch.tensor([1, 1, 2, 3, 3, 4, 4, 5, 5, 5, 5, 0]).view(1, 12, 1, 1).repeat(2, 1, 1, 1)
+    distance = 3.0 * torch.arange(-1.5, 10.5).view(1, 12, 1, 1).repeat(2, 1, 1, 1)
+    image[0, :2, 0, 0] = torch.tensor([0.1, 0.2])
+    image[:, [4, 6, 8, 11], 0, 0] = 0.15
+    found = lookalikes(image, codes, distance, far_mm=18.0)
+    assert found[0].flatten().nonzero().flatten().tolist() == [4, 6]  # 8 is too far, 11 is outside the body
+    assert not found[1, 4:7:2].any()  # the other patch's core is dark, and judged by itself
+    assert not lookalikes(image, torch.full_like(codes, 4), distance).any()  # no core, nothing to look like

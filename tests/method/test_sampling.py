@@ -101,3 +101,19 @@ def test_the_projection_ends_on_the_sphere_and_reaches_its_other_side():
     features = torch.randn(1, 6, 3, 4, 2)
     at = projection(features.movedim(1, -1)).movedim(-1, 1)[0, :, 1, 2, 0]
     torch.testing.assert_close(at, projection(features[0, :, 1, 2, 0]))
+
+
+def test_a_share_of_near_and_far_looks_like_the_pancreas():
+    regions, doubt, predicted = world()
+    alike = torch.rand(regions.shape, generator=torch.Generator().manual_seed(1)) < 0.05
+    plain = sample_guided(regions, doubt, np.random.default_rng(0), predicted=predicted)
+    none = sample_guided(regions, doubt, np.random.default_rng(0), predicted=predicted, alike=alike, share=0.0)
+    assert torch.equal(none.positions, plain.positions)  # what is not asked for draws nothing
+    draw = sample_guided(regions, doubt, np.random.default_rng(0), predicted=predicted, alike=alike, share=0.5)
+    assert torch.equal(draw.regions.bincount(), plain.regions.bincount())
+    for region in (Region.NEAR, Region.FAR):
+        like, expected = (one[one.regions == region] for one in (draw, plain))
+        shares = [alike[one.positions.unbind(1)].float().mean() for one in (like, expected)]
+        assert shares[0] >= 0.5 > 0.2 > shares[1]
+    few = sample_guided(regions, doubt, np.random.default_rng(0), alike=torch.zeros_like(alike), share=1.0)
+    assert torch.equal(few.regions.bincount(), plain.regions.bincount())  # where there are none, others are drawn

@@ -52,7 +52,7 @@ def random_case(seed: int, n: int = 40, size: int = 8):
     return z, draw, prototypes_of(centres[0], centres[1:] if seed % 2 else None)
 
 
-def slow_contrast(z, draw, prototypes, temperature, margin, hinge_weight) -> float:
+def slow_contrast(z, draw, prototypes, temperature, margin, hinge_weight, views=1) -> float:
     """The guided loss, voxel by voxel in double precision."""
     z = [[float(v) for v in row] for row in z.double()]
     positive = [float(v) for v in prototypes.pancreas]
@@ -65,12 +65,13 @@ def slow_contrast(z, draw, prototypes, temperature, margin, hinge_weight) -> flo
         return sum(x * y for x, y in zip(a, b, strict=True))
 
     top = bottom = 0.0
-    for vector, region, u in zip(z, named, doubt, strict=True):
+    for k, (vector, region, u) in enumerate(zip(z, named, doubt, strict=True)):
         if region in (Region.CORE, Region.RIM_IN):
-            up = math.exp(dot(vector, positive) / temperature)
-            down = up + sum(math.exp(dot(vector, other) / temperature) for other in negatives)
+            others = sum(math.exp(dot(vector, other) / temperature) for other in negatives)
+            pulled = [positive] + [z[(k + len(z) // 2) % len(z)]] * (views == 2)
+            ups = [math.exp(dot(vector, one) / temperature) for one in pulled]
             weight = 1 + u if region == Region.RIM_IN else 1.0
-            top += weight * -math.log(up / down)
+            top += weight * sum(-math.log(up / (up + others)) for up in ups) / len(ups)
             bottom += weight
     if not bottom:
         return 0.0

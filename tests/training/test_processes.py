@@ -77,6 +77,8 @@ def test_two_processes_learn_like_one_for_fifty_steps(tmp_path):
     assert first["rows"]["loss"] == second["rows"]["loss"], "both report the same"
     np.testing.assert_allclose(first["rows"]["loss"], alone.history["loss"], rtol=0.01)
     np.testing.assert_allclose(first["rows"]["loss"][0], alone.history["loss"].iloc[0], rtol=1e-3)
+    share = [rows["contrast_share"][-1] for rows in (first["rows"], second["rows"])]
+    assert share[0] == share[1] > 0, "both measure the gradient of the whole batch"
     dice = [rows["held_out_dice"][-1] for rows in (first["rows"], second["rows"], alone.history.to_dict("list"))]
     assert dice[0] == dice[1] > 0.3 and dice[0] == pytest.approx(dice[2], abs=0.02), dice
     for name, value in first["ema"].items():

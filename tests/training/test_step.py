@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.method.dual import corrupt_patches, patch_maps
@@ -14,7 +15,7 @@ from pancreas_ssl.training import fit
 from pancreas_ssl.training.arms import ARMS, with_arm
 from pancreas_ssl.training.extra_terms import ArmModel, consistency
 from pancreas_ssl.training.patches import Patches
-from pancreas_ssl.training.step import training_losses
+from pancreas_ssl.training.step import optimise, training_losses
 from pancreas_ssl.training.teacher_maps import OUTSIDE, TeacherMaps
 from tests.training.helpers import RECIPE, ball
 
@@ -120,10 +121,69 @@ def test_views_of_one_appearance_give_the_loss_of_one_view():
     assert values[1]["consistency"] < 1e-6
 
 
-@pytest.mark.parametrize("arm", ["gin", "labels", "unlabelled", "nonsense", "organs", "dual", "dual-random", "shapes"])
+CONTRASTS = {
+    "views": {"contrast_views": 2},
+    "three views": {"contrast_views": 2, "views": 2, "augmentation": "randconv"},
+    "unlabelled": {"contrast_views": 2, "views": 2, "unlabelled_weight": 1.0},
+    "everything": {
+        "contrast_views": 2, "contrast_strides": (2, 4), "lookalikes": 0.5, "contrast_queue": 50, "contrast_share": 0.3,
+        "organs_weight": 0.3, "restoration_weight": 0.3, "corrupted_share": 0.5,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", CONTRASTS.values(), ids=list(CONTRASTS))
+def test_each_contrast_has_a_gradient_and_segments_what_was_segmented_before(fields):
+    recipe = replace(RECIPE, dropout=0.0, module_start=0.0, contrast_weight=0.1, **fields)
+    maps = TeacherMaps(cases(), recipe).maps
+    batch = Patches(cases(), recipe)(0, 0, maps, OUTSIDE)
+    more = Patches(cases(), recipe, labelled=False)(0) if recipe.unlabelled_weight else None
+    assert batch.other.shape == batch.views[0].shape and not torch.equal(batch.other, batch.views[-1])
+    before = Patches(cases(), replace(recipe, contrast_views=1))(0, 0, maps, OUTSIDE)
+    assert all(torch.equal(a, b) for a, b in zip(batch.views, before.views, strict=True))  # draws stay as they are
+    learner = ArmModel(recipe)
+    terms = training_losses(learner, batch, more, recipe, 0)
+    single = training_losses(ArmModel(recipe), before, more, replace(recipe, contrast_views=1), 0)
+    torch.testing.assert_close(terms["segmentation"], single["segmentation"])
+    assert terms["contrast"] > 0 and abs(terms["contrast"] - single["contrast"]) > 1e-6
+    sum(terms.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in learner.parameters())
+
+
+def test_a_contrast_of_deep_features_leaves_the_finer_decoder_alone():
+    recipe = replace(RECIPE, dropout=0.0, module_start=0.0, contrast_weight=0.1, contrast_strides=(4,))
+    learner = ArmModel(recipe)
+    batch = Patches(cases(), recipe)(0, 0, TeacherMaps(cases(), recipe).maps, OUTSIDE)
+    training_losses(learner, batch, None, recipe, 0)["contrast"].backward()
+    assert learner.network.last_weights(2).grad is None and learner.network.last_weights(4).grad.any()
+
+
+def test_the_contrasts_share_of_the_gradient_is_held():
+    recipe = replace(RECIPE, dropout=0.0, module_start=0.0, module_ramp=0.0, contrast_weight=7.0, contrast_share=0.25)
+    learner, patches = ArmModel(recipe), Patches(cases(), recipe)
+    batch = patches(0, 0, TeacherMaps(cases(), recipe).maps, OUTSIDE)
+    weights = learner.network.last_weights(2)
+    terms = training_losses(learner, batch, None, recipe, 0)
+    parts = [torch.autograd.grad(terms[name], weights, retain_graph=True)[0] for name in ("segmentation", "contrast")]
+    learner = ArmModel(recipe)
+    optimiser = torch.optim.AdamW(learner.parameters(), 1e-3)
+    weighed = optimise(Accelerator(cpu=True), learner, optimiser, batch, recipe, 0)
+    factor = (weighed["contrast"] / terms["contrast"]).item()
+    assert factor * (parts[1].norm() / parts[0].norm()).item() == pytest.approx(0.25, rel=1e-4)
+    assert learner.noted["contrast_share"] == pytest.approx(0.25, rel=1e-4)
+    cosine = torch.cosine_similarity(*(part.flatten() for part in parts), dim=0).item()
+    assert learner.noted["contrast_cosine"] == pytest.approx(cosine, abs=1e-4)
+    assert ArmModel(replace(recipe, contrast_weight=0.0)).noted == ArmModel(recipe).noted == {}
+
+
+@pytest.mark.parametrize(
+    "arm", ["gin", "labels", "unlabelled", "nonsense", "organs", "dual", "dual-random", "shapes", "everything"]
+)
 def test_an_arm_stopped_and_resumed_ends_with_equal_weights(arm, tmp_path):
     torch.set_num_threads(1)
-    recipe = replace(with_arm(RECIPE, arm), steps=6, teacher_every=3)
+    varied = {"contrast_weight": 0.05, "contrast_start": 0.3} | CONTRASTS["everything"]
+    recipe = replace(RECIPE, **varied) if arm == "everything" else with_arm(RECIPE, arm)
+    recipe = replace(recipe, steps=6, teacher_every=3)
     how = {"unlabelled": cases(2), "device": "cpu", "progress": False}
     whole = fit(recipe, cases(), **how)
     fit(recipe, cases(), out=tmp_path, stop_at=3, **how)
@@ -132,6 +192,7 @@ def test_an_arm_stopped_and_resumed_ends_with_equal_weights(arm, tmp_path):
         assert torch.equal(value, resumed.ema.state_dict()[name]), name
     terms = [name for name in whole.history if name.startswith("loss_")]
     assert bool(terms) == (arm not in ("labels", "shapes"))
+    assert ("contrast_share" in whole.history) == (recipe.contrast_weight > 0)
     if terms:
         np.testing.assert_allclose(whole.history[terms].sum(axis=1), whole.history["loss"], rtol=1e-5)
 

@@ -30,6 +30,8 @@ DUAL = replace(
 )  # fmt: skip
 SMALL = replace(DUAL, affine=0.7, patch=(16, 16, 16), channels=(6, 12), steps=60, learning_rate=5e-3)
 ARMS = ("supervised", "dual", "dual-random", "contrast-plain", "corruption", "gin", "nonsense", "organs", "unlabelled")
+ARMS += ("contrast-views",)
+VIEWS = {"contrast_weight": 0.1, "contrast_views": 2, "contrast_strides": (2, 4), "lookalikes": 0.5}
 
 
 def toys(n: int = 4) -> list:
@@ -80,7 +82,8 @@ def gradients(arm: str, processes: int = 1) -> Iterator[tuple[str, torch.Tensor]
 
     modules = ("contrast_weight", "prototype_weight", "restoration_weight", "corrupted_share")
     plain = replace(SMALL, module_start=0.0, **dict.fromkeys(modules, 0.0))
-    recipe = replace(with_arm(plain, arm), batch=4 // processes)
+    varied = replace(plain, **VIEWS) if arm == "contrast-views" else with_arm(plain, arm)
+    recipe = replace(varied, batch=4 // processes)
     if recipe.corrupts:
         recipe = replace(recipe, corrupted_share=0.25)  # so that a process may have no corrupted patch
     learner = ArmModel(recipe)
