@@ -182,7 +182,7 @@ def test_phantom_writes_three_files(tmp_path, capsys):
     assert main(["phantom", "--source", "B", "--patient", "3", "--out", str(out)]) == 0
     assert sorted(p.name for p in out.glob("[!.]*")) == ["image.nii.gz", "label.nii.gz", "organs.nii.gz"]
     assert "image.nii.gz" in capsys.readouterr().out
-    assert main(["phantom", "--source", "Z", "--patient", "3", "--out", str(out)]) == 2
+    assert main(["phantom", "--source", "Q", "--patient", "3", "--out", str(out)]) == 2
     assert "choose one of: A, V, W, X, B, C, D" in told(capsys)
 
 

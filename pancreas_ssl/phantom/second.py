@@ -84,7 +84,7 @@ def second_random(first: Source) -> Source:
 
 
 def extreme_patients(random: Source) -> Source:
-    """Z: patients beyond those of R and R2 on every side: smaller, fattier, more atrophic, with larger masses.
+    """Z: patients beyond those of R and R2 on every side: smaller, fattier, with more atrophy and larger masses.
 
     For choosing among networks that learned from R or R2, which have seen nothing like them (`extreme_source`).
     """
