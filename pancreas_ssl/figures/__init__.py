@@ -20,6 +20,7 @@ from pancreas_ssl.figures.map_panels import map_panel, region_panel
 from pancreas_ssl.figures.measure_chart import measure_chart
 from pancreas_ssl.figures.memory_chart import memory_chart
 from pancreas_ssl.figures.network_page import network_page
+from pancreas_ssl.figures.realism import realism_chart
 from pancreas_ssl.figures.restoration_panels import box_panel, corruption_grid, restoration_panel
 from pancreas_ssl.figures.sampled_voxels import sampling_panel
 from pancreas_ssl.figures.slices import orthogonal_planes, projections, slice_panel, slice_strip, window_strip
@@ -52,6 +53,7 @@ __all__ = [
     "patient_lines",
     "printed",
     "projections",
+    "realism_chart",
     "region_panel",
     "restoration_panel",
     "sampling_panel",

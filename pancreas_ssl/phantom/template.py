@@ -2,8 +2,8 @@
 
 `FIRST` holds the figures of `phantom-1` and stays as it is. `SECOND` was fitted to the label maps of thirty real CTs
 (the test labels of WORD, Luo et al. 2022, arXiv 2111.02403; the figures are facts, the maps are not part of this
-project): organs' places from the midpoint of both kidneys, sizes, and what touches the pancreas. The tests' folder
-`phantom` holds `places.csv`, both versions beside the real figures.
+project): organs' places from the midpoint of both kidneys, sizes, and what touches the pancreas. `assets/phantom` holds
+both versions beside the real figures.
 """
 
 from collections.abc import Mapping

@@ -7,19 +7,18 @@ the phantom, written by
     python -m tests.phantom.places        # 96 patients of A and of A2, two minutes
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 from scipy import ndimage
 
+from pancreas_ssl.figures.realism import PLACES
 from pancreas_ssl.phantom.anatomy import make_anatomy
 from pancreas_ssl.phantom.cohort import WORLD, patient_seeds
 from pancreas_ssl.phantom.tissues import Organ
 from tests.phantom.measures import measure_shape
 
-TABLE = Path(__file__).with_name("places.csv")
+TABLE = PLACES
 ORGANS = ("pancreas", "liver", "spleen", "stomach", "duodenum", "bowel", "gallbladder", "adrenal", "kidney")
 TOUCHING = ("stomach", "duodenum", "bowel", "liver", "adrenal", "spleen", "kidney")
 MEAN, SPREAD, CONTACT = 1 / 3, 0.25, 0.03  # tolerances: of a real sd; of the real sd; absolute

@@ -23,9 +23,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from pancreas_ssl.data.access import cases
 from pancreas_ssl.data.preprocessing import Prepared, prepare, prepare_case
 from pancreas_ssl.data.volume import Volume
+from pancreas_ssl.figures.realism import PLACES
 from pancreas_ssl.phantom.cohort import make_case
 
-TABLE = Path(__file__).with_name("tell_apart.csv")
+TABLE = PLACES.with_name("tell_apart.csv")
 SIDE, PIECES, STEPS = 64, 96, 200
 
 
