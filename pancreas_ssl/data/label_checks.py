@@ -18,12 +18,14 @@ from pancreas_ssl.versions import code_digest
 
 __all__ = ["check_label", "checked_label", "examine_label", "holds_pancreas", "read_case_label", "spread_under_flips"]
 
+METAL = 300  # HU: brighter than any pancreas
+
 
 def spread_under_flips(image: Volume, label: Volume, most: int = 20_000) -> dict[str, tuple[float, float]]:
     """Mean and standard deviation (HU) under the label as it lies ("as stored") and under its seven mirror images.
 
     A label in the right place covers one kind of tissue, so its spread is the smallest of the eight, unless label and
-    image disagree about their axes.
+    image disagree about their axes. What is brighter than 300 HU counts as 300: a metal stent must not decide.
     """
     voxels = np.argwhere(label.array.T)[:, ::-1]  # files keep x together in memory; turned, numpy walks along it
     voxels = voxels[:: max(1, len(voxels) // most)]
@@ -31,7 +33,7 @@ def spread_under_flips(image: Volume, label: Volume, most: int = 20_000) -> dict
     result = {}
     for axes in itertools.product((False, True), repeat=3):
         where = np.where(axes, last - voxels, voxels)
-        hu = image.array[tuple(where.T)]
+        hu = np.minimum(image.array[tuple(where.T)], METAL)
         name = ", ".join(n for n, on in zip(("left-right", "back-front", "top-bottom"), axes, strict=True) if on)
         result[name or "as stored"] = (float(hu.mean()), float(hu.std()))
     return result

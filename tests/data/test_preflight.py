@@ -206,6 +206,15 @@ def test_spread_under_flips_by_hand():
     assert spreads["back-front, top-bottom"] == (0, 0)
 
 
+def test_a_metal_stent_in_the_pancreas_does_not_make_a_label_mirrored():
+    hu = np.random.default_rng(0).normal(60, 50, (20, 20, 20)).astype(np.float32)
+    label = np.zeros(hu.shape, np.uint8)
+    label[4:10, 4:10, 4:10] = 1
+    hu[6:8, 6:8, 4:10] = 2600
+    spreads = spread_under_flips(_volume(hu), Volume(label, np.eye(4)))
+    assert spreads["as stored"][1] < 110 < hu[label > 0].std()
+
+
 @pytest.mark.parametrize("name", AFFINES)
 def test_check_image_accepts_any_geometry(tmp_path, name):
     check_image(read_image(save(tmp_path / "image.nii.gz", abdomen()[0], AFFINES[name])))
