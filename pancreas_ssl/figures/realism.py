@@ -26,7 +26,7 @@ def realism_chart(table: DataFrame, *, title: str = "", name: str = "realism") -
     """How far each figure of a phantom is from real label maps, in units of the real spread.
 
     A mark at 0 is the mean of real patients, at 1 a patient as far out as one in six is. The grey band is a third to
-    either side. The smaller mark on the right is the phantom's spread over the real one.
+    either side. On the right stands the phantom's spread over the real one, with a band of a quarter to either side.
 
     Args:
         table: as in `PLACES`: indexed by the figure's name, with the columns real, sd, A, sd of A, A2 and sd of A2.
@@ -41,15 +41,15 @@ def realism_chart(table: DataFrame, *, title: str = "", name: str = "realism") -
     """
     require_columns(table, "real", "sd", "A", "sd of A", "A2", "sd of A2")
     rows = table[~table.index.str.startswith("touching")]
-    off = {name: (rows[name] - rows["real"]) / rows["sd"] for name in _LOOKS}
-    spread = {name: rows[f"sd of {name}"] / rows["sd"] for name in _LOOKS}
+    off = {source: (rows[source] - rows["real"]) / rows["sd"] for source in _LOOKS}
+    spread = {source: rows[f"sd of {source}"] / rows["sd"] for source in _LOOKS}
     with drawing():
         figure = new_figure(8.4, 0.19 * len(rows) + 1.6, title)
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
         left.axvspan(-1 / 3, 1 / 3, color=GREY, alpha=0.2, linewidth=0)
         right.axvspan(0.75, 1.25, color=GREY, alpha=0.2, linewidth=0)
-        for name, look in _LOOKS.items():
-            for axis, values in ((left, off[name]), (right, spread[name])):
+        for source, look in _LOOKS.items():
+            for axis, values in ((left, off[source]), (right, spread[source])):
                 axis.plot(values, range(len(rows)), **look.options, markersize=5)
         left.set_yticks(range(len(rows)), rows.index, fontsize=7)
         left.set_ylim(len(rows) - 0.5, -0.5)
@@ -60,13 +60,15 @@ def realism_chart(table: DataFrame, *, title: str = "", name: str = "realism") -
             axis.set_axisbelow(True)
         named = {"phantom (A)": _LOOKS["A"], "phantom2 (A2)": _LOOKS["A2"]}
         legend_below(figure, legend_handles(named, "marker"))
-    within = {name: int(((off[name].abs() <= 1 / 3) & ((spread[name] - 1).abs() <= 0.25)).sum()) for name in _LOOKS}
-    worst = {name: off[name].abs().idxmax() for name in _LOOKS}
-    far = {name: f"{worst[name]} ({off[name][worst[name]]:+.1f} standard deviations)" for name in _LOOKS}
+    within = {
+        source: int(((off[source].abs() <= 1 / 3) & ((spread[source] - 1).abs() <= 0.25)).sum()) for source in _LOOKS
+    }
+    worst = {source: off[source].abs().idxmax() for source in _LOOKS}
+    far = {source: f"{worst[source]} ({off[source][worst[source]]:+.1f} standard deviations)" for source in _LOOKS}
     alt = (
         f"{title or 'Phantoms beside real label maps'}: {len(rows)} places, sizes and shapes. Of the first phantom "
         f"{within['A']} agree in mean and spread, of the second {within['A2']}. Furthest off: {far['A']} of the first, "
         f"{far['A2']} of the second."
     )
-    told = rows.assign(**{f"{name} off": off[name] for name in _LOOKS}).round(2).reset_index()
+    told = rows.assign(**{f"{source} off": off[source] for source in _LOOKS}).round(2).reset_index()
     return Described(figure, alt, told, name)
