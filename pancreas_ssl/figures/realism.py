@@ -14,10 +14,12 @@ from pancreas_ssl.figures.style import (
     new_figure,
 )
 
-__all__ = ["PLACES", "realism_chart"]
+__all__ = ["MEAN", "PLACES", "SPREAD", "realism_chart"]
 
 PLACES = Path(__file__).resolve().parents[1] / "assets" / "phantom" / "places.csv"
 """Means and spreads of both phantoms and of thirty real label maps; made by `python -m tests.phantom.places`."""
+
+MEAN, SPREAD = 1 / 3, 0.25  # of a real standard deviation: how far means and spreads may be off
 
 _LOOKS = {"A": SeriesStyle(VERMILLION, "none", "X"), "A2": SeriesStyle(BLUE, "none", "o")}
 
@@ -46,8 +48,8 @@ def realism_chart(table: DataFrame, *, title: str = "", name: str = "realism") -
     with drawing():
         figure = new_figure(8.4, 0.19 * len(rows) + 1.6, title)
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-        left.axvspan(-1 / 3, 1 / 3, color=GREY, alpha=0.2, linewidth=0)
-        right.axvspan(0.75, 1.25, color=GREY, alpha=0.2, linewidth=0)
+        left.axvspan(-MEAN, MEAN, color=GREY, alpha=0.2, linewidth=0)
+        right.axvspan(1 - SPREAD, 1 + SPREAD, color=GREY, alpha=0.2, linewidth=0)
         for source, look in _LOOKS.items():
             for axis, values in ((left, off[source]), (right, spread[source])):
                 axis.plot(values, range(len(rows)), **look.options, markersize=5)
@@ -61,7 +63,7 @@ def realism_chart(table: DataFrame, *, title: str = "", name: str = "realism") -
         named = {"phantom (A)": _LOOKS["A"], "phantom2 (A2)": _LOOKS["A2"]}
         legend_below(figure, legend_handles(named, "marker"))
     within = {
-        source: int(((off[source].abs() <= 1 / 3) & ((spread[source] - 1).abs() <= 0.25)).sum()) for source in _LOOKS
+        source: int(((off[source].abs() <= MEAN) & ((spread[source] - 1).abs() <= SPREAD)).sum()) for source in _LOOKS
     }
     worst = {source: off[source].abs().idxmax() for source in _LOOKS}
     far = {source: f"{worst[source]} ({off[source][worst[source]]:+.1f} standard deviations)" for source in _LOOKS}

@@ -8,7 +8,7 @@ import numpy as np
 from pancreas_ssl.errors import require
 from pancreas_ssl.files import atomic_path, claim
 from pancreas_ssl.phantom.anatomy import Anatomy, Grid, make_anatomy
-from pancreas_ssl.phantom.profiles import RANDOM, SOURCES, WORLD, extreme_source, find_source, random_source
+from pancreas_ssl.phantom.profiles import SOURCES, WORLD, extreme_source, find_source, random_source
 from pancreas_ssl.phantom.scanner import Scan, scan
 from pancreas_ssl.phantom.sources import Source
 
@@ -16,7 +16,7 @@ __all__ = ["SOURCES", "WORLD", "make_case", "patient_seeds", "write_case"]
 
 
 SCANNERS = {"R": random_source, "R2": random_source, "Z": extreme_source}  # drawn for every patient
-SHARED = ("coarse_texture", "breathing", "reconstructed", "spare_pancreas")  # of R2 and Z with them
+SHARED = ("coarse_texture", "breathing", "reconstructed", "spare_pancreas")  # of a source with them
 
 
 def patient_seeds(source: str | Source, patient: int) -> tuple[int, int]:
@@ -57,7 +57,7 @@ def make_case(
     anatomy = make_anatomy(anatomy_seed, cohort.traits, grid or source.grid)
     if source.name in SCANNERS and source is WORLD[source.name]:
         drawn = SCANNERS[source.name](np.random.default_rng([scan_seed, 1]))
-        source = replace(drawn, **{name: getattr(source, name) for name in SHARED}) if source is not RANDOM else drawn
+        source = replace(drawn, **{name: getattr(source, name) for name in SHARED})
     return scan(anatomy, source, scan_seed), anatomy
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pancreas_ssl.phantom.canvas import Canvas
-from pancreas_ssl.phantom.geometry import Box
+from pancreas_ssl.phantom.geometry import Box, Solid
 from pancreas_ssl.phantom.pancreas import PancreasPlan
 from pancreas_ssl.phantom.tissues import Organ, Tissue
 from pancreas_ssl.phantom.traits import Person
@@ -16,12 +16,12 @@ def _below_diaphragm(canvas: Canvas, box: Box) -> np.ndarray:
     return (canvas.fields["cavity"][box.slices] < -1.5) & (canvas.fields["diaphragm"][box.slices] < -1.5)
 
 
-def _apart(canvas: Canvas, person: Person, plan: PancreasPlan, box: Box, organ: str) -> np.ndarray | bool:
-    """True where an organ leaves room for the pancreas and the fat between the two."""
+def _room(canvas: Canvas, person: Person, plan: PancreasPlan, organ: str) -> Solid | None:
+    """The pancreas and the fat between the two, which an organ leaves free; None where it may touch."""
     on_average = person.traits.template
     if organ not in on_average.apart:
-        return True
-    return canvas.tube(plan.line, plan.radii + on_average.apart[organ], flatten=on_average.flatten).on(box) > 0
+        return None
+    return canvas.tube(plan.line, plan.radii + on_average.apart[organ], flatten=on_average.flatten)
 
 
 def build_liver(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
@@ -42,9 +42,10 @@ def build_liver(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     )
     caudate = canvas.ellipsoid(at + (25, -22, 60 + long * 0.3), (21, 22, 30), turn=(0, 0, 20))
     dome = canvas.ellipsoid(at + (74, -4, 92), (60, 74, 52))  # up to the diaphragm, which cuts it
+    room = _room(canvas, person, plan, "liver")
     for box, sd in (right, dome, left, caudate):
         surface = sd + canvas.noise("soft", box.slices) * np.float32(2.0)
-        free = _below_diaphragm(canvas, box) & _apart(canvas, person, plan, box, "liver")
+        free = _below_diaphragm(canvas, box) & (room is None or room.on(box) > 0)
         canvas.paint(box, (surface < 0) & free, Tissue.LIVER, Organ.LIVER)
     fissure = canvas.tube(at + np.array([(30, 90, 70), (26, 62, 44), (24, 40, 34)]), [3.2, 3.4, 4.0])
     canvas.fill(fissure, Tissue.VISCERAL_FAT, Organ.BACKGROUND)
@@ -97,7 +98,8 @@ def build_spleen(canvas: Canvas, person: Person, plan: PancreasPlan) -> None:
     hollow = canvas.ellipsoid(centre + [44, 26, -6], (26, 36, 38), margin=6)
     sd = sd + canvas.noise("soft", box.slices) * np.float32(1.5)
     inside = (sd < 0) & _below_diaphragm(canvas, box) & (hollow.on(box) > 0)
-    inside &= _apart(canvas, person, plan, box, "spleen")
+    room = _room(canvas, person, plan, "spleen")
+    inside &= room is None or room.on(box) > 0
     canvas.paint(box, inside, Tissue.SPLEEN, Organ.SPLEEN)
 
 

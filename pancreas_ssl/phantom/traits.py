@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -103,7 +104,11 @@ class Person:
 
     def place(self, organ: str) -> np.ndarray:
         """This patient's shift of an organ, body mm; zero where the template has none."""
-        return self.traits.template.shifts(self.stream("places")).get(organ, np.zeros(3))
+        return self._shifts.get(organ, np.zeros(3))
+
+    @cached_property
+    def _shifts(self) -> dict[str, np.ndarray]:
+        return self.traits.template.shifts(self.stream("places"))
 
     def size(self, organ: str) -> float:
         """This patient's factor on an organ's linear size; 1 where the template has none."""

@@ -264,12 +264,13 @@ def _measured(model: Model, case, device: str) -> dict[str, Any]:
     about its mask without a label, `expected_dice` and `doubt` (`inference.ranges`)."""
     prepared = _prepared(model, case)
     probabilities, label = ask(model, prepared.image, device=device), prepared.label[0] == PANCREAS
+    kept = decide(model, probabilities) > 0
     masks = {
         "dice_all": (decide(model, probabilities, largest=False) > 0) & is_tissue(prepared, model.tissue_above),
-        "dice_lean": (decide(model, probabilities) > 0) & is_tissue(prepared, TISSUE_ABOVE),
+        "dice_lean": kept & is_tissue(prepared, TISSUE_ABOVE),
     }
     row = _row(model, probabilities, prepared, part_masks(case, prepared))
-    said = answer_facts(probabilities, prepared, model.tissue_above, kept=decide(model, probabilities) > 0)
+    said = answer_facts(probabilities, prepared, model.tissue_above, kept=kept)
     row |= {name: dice_coefficient(mask, label) for name, mask in masks.items()}
     return row | {name: said[name] for name in ("expected_dice", "doubt")}
 
