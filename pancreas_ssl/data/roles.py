@@ -142,7 +142,7 @@ def open_cases(
     """The cases of a source that the use may see, in the card's order, after `check_role`.
 
     Args:
-        most: at most so many, the first ones. None: all.
+        most: at most so many, the first ones; below 0, the last ones. None: all.
         root: where the cards' files lie, as in `access.cases`.
         fold: of a source of role `any`, the fold that is held out; None: the first, 0.
         home: the source that trains, for the use `measure`: of a source of role `any` the held-out fold is then
@@ -205,7 +205,10 @@ def _of_any_role(card: Card, key: str, use: str, root: Root, fold: int | None, m
 
 
 def _with_pancreas(card: Card, found: list[Case], most: int | None) -> list[Case]:
-    """The first cases; where the card requires a pancreas, of those that have one, and the others are counted."""
+    """The first cases (the last, where `most` is below 0); where the card requires a pancreas, of those that have one, and
+    the others are counted."""
+    if most is not None and most < 0:
+        return _with_pancreas(card, found[::-1], -most)[::-1]
     if not card.require_pancreas:
         return found[:most]
     kept, without = [], 0

@@ -10,7 +10,8 @@ trains on, where that is another source (an in-domain oracle) or fewer patients.
       supervised: {}
       labels: {augmentation: labels}     # the fields of Recipe in which this arm differs
       oracle/V: {oracle: phantom/V}      # trains on V's split `oracle` instead, is measured on V only
-      few: {labelled: 8}                 # trains on the first 8 patients of the card's split only
+      few: {labelled: 8}                 # trains on the first 8 patients of the card's split only (-8: the last 8)
+      grown: {decision: hysteresis}      # what differs only in rules for predicting asks the networks of `supervised`
     seeds: [0, 1, 2, 3, 4]
     # folds: [0, 1, 2, 3]          # of a source of role any: a training for each, in which it is held out (left out: 0)
     measure: [phantom/A, phantom/V, phantom/W, phantom/X]
@@ -30,7 +31,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, create_model, field_validator, model_validator
 
 from pancreas_ssl.data.card_fields import Strict
 from pancreas_ssl.data.roles import find_source, full_name, role_of
@@ -42,10 +43,16 @@ from pancreas_ssl.method.recipe import Recipe
 __all__ = ["Comparison", "Power", "Study", "load_study"]
 
 
+def _some(labelled: int) -> int:
+    if labelled == 0:
+        raise ValueError("at least one patient, or below 0 for the last ones")
+    return labelled
+
+
 _FIELDS = {f.name: (Any, None) for f in dataclasses.fields(Recipe) if f.name != "seed"}
 RecipeFields = create_model("RecipeFields", __base__=Strict, **_FIELDS)
 ArmFields = create_model(
-    "ArmFields", __base__=RecipeFields, oracle=(str | None, None), labelled=(Annotated[int, Field(ge=1)] | None, None)
+    "ArmFields", __base__=RecipeFields, oracle=(str | None, None), labelled=(Annotated[int, AfterValidator(_some)] | None, None)
 )
 
 _one_or_more = Field(min_length=1)

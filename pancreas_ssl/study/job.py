@@ -1,12 +1,14 @@
 """One job: one arm trained with one seed, then measured patient by patient. Killed at any moment, it resumes there.
 
 In the job's folder: `checkpoint.pt` while it trains, `training.json`, `history.csv` and `weights.safetensors` once it
-is trained, `rows.jsonl` with a line per patient, `log.txt`, and last `done.json`, which appears when all is there.
+is trained, `rows.jsonl` with a line per patient, `log.txt`, and last `done.json`, which appears when all is there. A
+job with a `base` trains nothing: it asks the network in that job's folder by its own rules.
 """
 
 import json
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from pancreas_ssl.engines import Stopped, alone, stopping
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.files import claim, open_to_append, record_of, write_text
 from pancreas_ssl.inference import Model, load_weights, save_weights
+from pancreas_ssl.inference.asking import RULES, with_rules
 from pancreas_ssl.inference.leaks import has_trained
+from pancreas_ssl.inference.matching import with_source
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study.label_parts import part_masks
@@ -70,10 +74,20 @@ def _run(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: floa
     if stopping():
         raise Stopped
     claim([folder / name for name in FILES], overwrite=None)
-    if not (folder / "weights.safetensors").exists():
-        _train(job, folder, device, stopping, checkpoint_seconds)
-    _measure(job, folder, device, stopping)
-    done = json.loads((folder / "training.json").read_text())
+    home = folder.parents[1] / job.base.folder if job.base else folder
+    with alone(home, wait=True) if job.base else nullcontext():
+        if not (home / "weights.safetensors").exists():
+            if job.base and is_done(home):
+                raise RunError(
+                    f"expected the weights of {job.base.arm} in {home} for {job.arm} to ask, only its tables are "
+                    f"there; run the study in another folder"
+                )
+            _train(job.base or job, home, device, stopping, checkpoint_seconds)
+    done = json.loads((home / "training.json").read_text())
+    if job.base:
+        write_text(folder / "history.csv", (home / "history.csv").read_text(encoding="utf-8"))
+        done |= {"arm": job.arm, "base": job.base.arm, "seconds": 0.0}
+    _measure(job, folder, home, device, stopping)
     done |= {"rows": len(repair_rows(folder / "rows.jsonl")), "finished": _now()}
     write_text(folder / "done.json", json.dumps(done) + "\n")
     if record_of(folder / "checkpoint.pt") is not None:
@@ -139,8 +153,9 @@ def _cases(job: Job, source: str, use: str, most: int | None) -> list[Case]:
     return cases_for(source, use, most=most, **how)
 
 
-def _measure(job: Job, folder: Path, device: str, stopping) -> None:
-    """Append a row for every patient that has none yet, source by source, in the card's order."""
+def _measure(job: Job, folder: Path, home: Path, device: str, stopping) -> None:
+    """Append a row for every patient that has none yet, source by source, in the card's order, by the network that was
+    trained in `home` and the rules of this job's recipe."""
     path = folder / "rows.jsonl"
     there = {(row["source"], row["case"]) for row in repair_rows(path)}
     model = None
@@ -150,9 +165,7 @@ def _measure(job: Job, folder: Path, device: str, stopping) -> None:
                 continue
             if stopping():
                 raise Stopped
-            model = model or with_prototypes(
-                load_weights(folder / "weights.safetensors"), job.recipe["prototype_weight"]
-            )
+            model = model or _asked(job, home)
             prepared = prepare_case(case, spacing=job.recipe["spacing"], window=job.recipe["window"])
             row = {"arm": job.arm, "seed": job.seed} | ({} if job.fold is None else {"fold": job.fold})
             row |= {"source": case.source, "case": case.id}
@@ -161,6 +174,14 @@ def _measure(job: Job, folder: Path, device: str, stopping) -> None:
             row |= {"leak": has_trained(model.metadata, prepared)} if job.allow_leak else {}
             append_row(path, row)
             _log(folder, f"row {case.source} {case.id}")
+
+
+def _asked(job: Job, home: Path) -> Model:
+    """The trained network with the rules of this job's recipe."""
+    model = with_rules(load_weights(home / "weights.safetensors"), **{name: job.recipe[name] for name in RULES})
+    if job.base and job.recipe["match_weight"] > 0:  # where another arm trained, it kept no intensities of its cases
+        model = with_source(model, _training_cases(job, Recipe.from_dict(job.recipe), "train"))
+    return with_prototypes(model, job.recipe["prototype_weight"])
 
 
 def _now() -> str:

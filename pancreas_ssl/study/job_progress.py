@@ -28,20 +28,21 @@ class JobProgress:
         clock: Callable[[], float] = time.monotonic,
     ):
         self.total, self.done = len(jobs), len(jobs) - len(todo)
-        self.steps_left = sum(job.recipe["steps"] for job in todo)
+        self.steps_left = sum(map(_steps, todo))
         self.steps_done, self.workers, self.say, self.clock = 0, workers, say, clock
         self.start = clock()
 
     def finished(self, job: Job, facts: dict[str, Any]) -> None:
         """Report that a job is done; `facts` is its `done.json`."""
         self.done += 1
-        self.steps_left -= job.recipe["steps"]
-        self.steps_done += job.recipe["steps"]
+        self.steps_left -= _steps(job)
+        self.steps_done += _steps(job)
         fold = getattr(job, "fold", None)
+        trained = "nothing to train" if facts.get("base") else f"trained in {duration(facts['seconds'])}"
         cell = f"{job.arm}, seed {job.seed}" + ("" if fold is None else f", fold {fold}")
         self.say(
-            f"cell {self.done} of {self.total} done: {cell}, {facts['rows']} rows, trained in "
-            f"{duration(facts['seconds'])}{self._left()}"
+            f"cell {self.done} of {self.total} done: {cell}, {facts['rows']} rows, {trained}"
+            f"{self._left()}"
         )
 
     def _left(self) -> str:
@@ -51,3 +52,8 @@ class JobProgress:
         begun = min(self.workers - 1, self.total - self.done) / 2 * self.steps_done / max(1, self.done)
         rate = (self.steps_done + begun) / max(1e-9, self.clock() - self.start)
         return f"; about {duration(max(0.0, self.steps_left - begun) / rate)} left"
+
+
+def _steps(job: Job) -> int:
+    """Optimiser steps of a job; none where it asks the network of another."""
+    return 0 if getattr(job, "base", None) else job.recipe["steps"]

@@ -17,6 +17,7 @@ from pancreas_ssl.data.preprocessing import case_digest, prepare_case
 from pancreas_ssl.data.roles import full_name, role_of
 from pancreas_ssl.errors import InputError
 from pancreas_ssl.files import write_text
+from pancreas_ssl.inference.asking import RULES
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study.config import Study, folder_of
 from pancreas_ssl.study.opened import Sides, cases_for
@@ -40,7 +41,7 @@ class Job:
     recipe: dict[str, Any]  # whole, with seed and precision
     train: str
     oracle: bool
-    labelled: int | None  # at most so many training patients; None: all
+    labelled: int | None  # at most so many training patients, below 0 the last ones; None: all
     measure: tuple[str, ...]
     patients: int | None
     reveal: bool
@@ -48,6 +49,7 @@ class Job:
     fold: int | None = None  # held out, of a source whose patients are dealt into folds
     root: Root = None
     allow_leak: bool = False
+    base: "Job | None" = None  # whose network this one asks by other rules; it trains none
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def make_plan(
             for source, use in _opened(study, arm, recipe):
                 grid = f"{recipe.spacing:g} mm, {recipe.window[0]:g} to {recipe.window[1]:g} HU"
                 few = at_most(use, study.arms[arm].labelled)
-                first = f" (first {few})" if few else ""
+                first = f" ({'first' if few > 0 else 'last'} {abs(few)})" if few else ""
                 home = fold is not None and (use != "measure" or full_name(source) == full_name(study.train))
                 key = f"{full_name(source)} {use}{first}{f', fold {fold}' if home else ''}, {grid}"
                 if key in sides.keys:
@@ -98,9 +100,9 @@ def make_plan(
                 else:
                     how = {"train": study.train, "fold": fold, "reveal": reveal, "root": root}
                     found = cases_for(source, use, most=few or at_most(use, None, study.patients), **how)
-                    if few and len(found) < few:
+                    if few and len(found) < abs(few):
                         raise InputError(
-                            f"expected {few} patients to train {arm} on, {source} has {len(found)}; lower labelled"
+                            f"expected {abs(few)} patients to train {arm} on, {source} has {len(found)}; lower labelled"
                         )
                 sides.add_patients(found, side, source)
                 if key not in opened:
@@ -142,10 +144,19 @@ def _digest(found: list[Case], recipe: Recipe, labelled: bool) -> tuple[str, lis
 
 
 def jobs_of(study: Study, plan: Plan, reveal: bool, root: Root = None, allow_leak: bool = False) -> list[Job]:
-    """All jobs, seed by seed and fold by fold, so that every arm has its first result early."""
+    """All jobs, seed by seed and fold by fold, so that every arm has its first result early. Of arms that differ only
+    in how they predict (`asking.RULES`, votes) the first one trains, for all."""
     folds = study.folds or [None]
-    cells = [(arm, seed, fold) for seed in study.seeds for fold in folds for arm in study.arms]
-    return [_job(study, plan, *cell, reveal=reveal, root=root, allow_leak=allow_leak) for cell in cells]
+    how, jobs = {"reveal": reveal, "root": root, "allow_leak": allow_leak}, []
+    for seed in study.seeds:
+        for fold in folds:
+            trained: dict[str, Job] = {}
+            for arm in study.arms:
+                job = _job(study, plan, arm, seed, fold, **how)
+                own = {name: value for name, value in job.recipe.items() if name not in (*RULES, "prototype_weight")}
+                first = trained.setdefault(json.dumps([job.train, job.oracle, job.labelled, own]), job)
+                jobs.append(job if first is job else replace(job, base=first))
+    return jobs
 
 
 def _job(study: Study, plan: Plan, arm: str, seed: int, fold: int | None, **how) -> Job:

@@ -45,8 +45,21 @@ def test_an_arm_may_train_on_fewer_patients(config, plan_of):
     trained = {key: digest for key, digest in plan.data.items() if " train" in key}
     assert len(trained) == 2 and any("train (first 1)," in key for key in trained)
     assert len(set(trained.values())) == 2
+    last = plan_of(load_study(config(arms={"all": {}, "last": {"labelled": -1}}, comparisons=[], seeds=[0])))
+    key = next(key for key in last.data if "train (last 1)," in key)
+    assert last.data[key] not in trained.values()
     with pytest.raises(InputError, match="expected 99 patients to train many on, .* has 2; lower labelled"):
         plan_of(load_study(config(arms={"many": {"labelled": 99}}, comparisons=[])))
+
+
+def test_arms_that_only_answer_otherwise_share_one_training(config, plan_of):
+    arms = {"supervised": {}, "few": {"labelled": 1}, "grown": {"decision": "hysteresis"},
+            "few-grown": {"labelled": 1, "decision": "hysteresis"}}  # fmt: skip
+    study = load_study(config(arms=arms, comparisons=[]))
+    bases = [(job.arm, job.seed, job.base and (job.base.arm, job.base.seed)) for job in jobs_of(study, plan_of(study), False)]
+    assert bases[:4] == [("supervised", 0, None), ("few", 0, None), ("grown", 0, ("supervised", 0)),
+                         ("few-grown", 0, ("few", 0))]  # fmt: skip
+    assert bases[7] == ("few-grown", 1, ("few", 1))
 
 
 def test_a_plan_is_kept_word_by_word(config, tmp_path, plan_of):

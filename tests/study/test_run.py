@@ -107,6 +107,25 @@ def test_a_seed_and_a_comparison_more_leave_the_rest_alone(copied, inline):
     assert len(pd.read_csv(out / "comparisons.csv")) == 7
 
 
+def test_an_arm_that_only_answers_otherwise_asks_the_trained_networks(copied, inline):
+    values, path, out = copied
+    before = stamps(out)
+    values["arms"] |= {"eager": {"decision": "expected-dice"}, "matched": {"match_weight": 1.0}}
+    said = []
+    run_study(write(path, values), out, device="cpu", say=said.append)
+    assert sum("nothing to train" in line for line in said) == 4
+    after = stamps(out)
+    assert {name: after[name] for name in before} == before
+    own = {path.name for path in (out / "cells/eager-seed0").iterdir() if not path.name.startswith(".")}
+    assert own == {"done.json", "history.csv", "log.txt", "rows.jsonl"}
+    rows = pd.read_csv(out / "rows.csv").set_index(["arm", "seed", "case"])["volume_ml"]
+    assert (rows["eager"] >= rows["supervised"]).all() and not rows["matched"].equals(rows["supervised"])
+    shutil.rmtree(out / "cells/eager-seed1")
+    (out / "cells/supervised-seed1/weights.safetensors").unlink()
+    with pytest.raises(RunError, match="expected the weights of supervised in .*another folder"):
+        run_study(path, out, device="cpu", say=said.append)
+
+
 def test_another_study_in_the_folder_is_refused_before_anything_runs(copied, inline):
     values, path, out = copied
     values["recipe"]["steps"] = 40
