@@ -35,7 +35,7 @@ def second_sources(first: dict[str, Source]) -> dict[str, Source]:
         return replace(old, name=f"{name}2", version="phantom-2", coarse_texture=_MIXING, traits=new)
 
     made = [again(name) for name in ("A", "V", "W", "X")]
-    # With X's 35 % of the enhancement and its stout patients even a network trained on X2 stayed 14 points below A2.
+    # With X's 35 % of the enhancement and its stout patients a network of its own stayed too far below that of A2.
     made[3] = replace(
         made[3], title="weakly enhanced, some oral contrast", hu=blend("noncontrast", "portal", 0.55), noise_sd=8.0,
         traits=replace(PATIENTS, oral_contrast=0.3),
