@@ -205,8 +205,8 @@ def _of_any_role(card: Card, key: str, use: str, root: Root, fold: int | None, m
 
 
 def _with_pancreas(card: Card, found: list[Case], most: int | None) -> list[Case]:
-    """The first cases (the last, where `most` is below 0); where the card requires a pancreas, of those that have one, and
-    the others are counted."""
+    """The first cases, or the last, where `most` is below 0; where the card requires a pancreas, of those that have
+    one, and the others are counted."""
     if most is not None and most < 0:
         return _with_pancreas(card, found[::-1], -most)[::-1]
     if not card.require_pancreas:

@@ -52,7 +52,10 @@ def _some(labelled: int) -> int:
 _FIELDS = {f.name: (Any, None) for f in dataclasses.fields(Recipe) if f.name != "seed"}
 RecipeFields = create_model("RecipeFields", __base__=Strict, **_FIELDS)
 ArmFields = create_model(
-    "ArmFields", __base__=RecipeFields, oracle=(str | None, None), labelled=(Annotated[int, AfterValidator(_some)] | None, None)
+    "ArmFields",
+    __base__=RecipeFields,
+    oracle=(str | None, None),
+    labelled=(Annotated[int, AfterValidator(_some)] | None, None),
 )
 
 _one_or_more = Field(min_length=1)

@@ -40,10 +40,7 @@ class JobProgress:
         fold = getattr(job, "fold", None)
         trained = "nothing to train" if facts.get("base") else f"trained in {duration(facts['seconds'])}"
         cell = f"{job.arm}, seed {job.seed}" + ("" if fold is None else f", fold {fold}")
-        self.say(
-            f"cell {self.done} of {self.total} done: {cell}, {facts['rows']} rows, {trained}"
-            f"{self._left()}"
-        )
+        self.say(f"cell {self.done} of {self.total} done: {cell}, {facts['rows']} rows, {trained}{self._left()}")
 
     def _left(self) -> str:
         if not self.steps_left:

@@ -56,7 +56,9 @@ def test_arms_that_only_answer_otherwise_share_one_training(config, plan_of):
     arms = {"supervised": {}, "few": {"labelled": 1}, "grown": {"decision": "hysteresis"},
             "few-grown": {"labelled": 1, "decision": "hysteresis"}}  # fmt: skip
     study = load_study(config(arms=arms, comparisons=[]))
-    bases = [(job.arm, job.seed, job.base and (job.base.arm, job.base.seed)) for job in jobs_of(study, plan_of(study), False)]
+    bases = [
+        (job.arm, job.seed, job.base and (job.base.arm, job.base.seed)) for job in jobs_of(study, plan_of(study), False)
+    ]
     assert bases[:4] == [("supervised", 0, None), ("few", 0, None), ("grown", 0, ("supervised", 0)),
                          ("few-grown", 0, ("few", 0))]  # fmt: skip
     assert bases[7] == ("few-grown", 1, ("few", 1))
