@@ -195,7 +195,7 @@ def test_other_rules_make_other_rows_and_a_study_measures_by_the_same_ones(card,
     _saved(folder / "weights.safetensors", recipe)
     facts = {"arm": "one", "seed": 5, "recipe": recipe.to_dict(), "train": f"{card}/A", "oracle": False}
     facts |= {"labelled": None, "measure": (f"{card}/V",), "patients": 1, "reveal": False, "folder": "cell"}
-    job._measure(job.Job(**facts), folder, "cpu", lambda: False)
+    job._measure(job.Job(**facts), folder, folder, "cpu", lambda: False)
     row = json.loads((folder / "rows.jsonl").read_text())
     assert row["volume_ml"] == pytest.approx(ruled["volume_ml"][0], rel=0.02)  # there it was bfloat16, perhaps
     assert row["volume_ml"] > 1.05 * plain["volume_ml"][0]
