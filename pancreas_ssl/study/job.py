@@ -22,7 +22,7 @@ from pancreas_ssl.files import claim, open_to_append, record_of, write_text
 from pancreas_ssl.inference import Model, load_weights, save_weights
 from pancreas_ssl.inference.asking import RULES, with_rules
 from pancreas_ssl.inference.leaks import has_trained
-from pancreas_ssl.inference.matching import with_source
+from pancreas_ssl.inference.matching import PART, with_source
 from pancreas_ssl.inference.prototype_vote import with_prototypes
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study.label_parts import part_masks
@@ -98,7 +98,7 @@ def _run(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: floa
 
 def _train(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: float) -> None:
     recipe = Recipe.from_dict(job.recipe)
-    train = _training_cases(job, recipe, "oracle" if job.oracle else "train", organs=recipe.needs_organs)
+    train = _training_cases(job, recipe, "train", organs=recipe.needs_organs)
     unlabelled = _training_cases(job, recipe, "unlabelled") if recipe.unlabelled_weight > 0 else None
     held_out = None if job.oracle else _training_cases(job, recipe, "select")
     _log(folder, "trains")
@@ -142,7 +142,8 @@ def _train(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: fl
 
 
 def _training_cases(job: Job, recipe, use: str, organs: bool = False) -> list:
-    """Prepared cases to train or select with; roles are checked where the cases are opened."""
+    """Prepared cases to train or select with, an oracle's are its own; roles are checked where the cases are opened."""
+    use = "oracle" if job.oracle and use == "train" else use
     found = _cases(job, job.train, use, at_most(use, job.labelled))
     how = {"spacing": recipe.spacing, "window": recipe.window, "organs": organs, "mapped": True}
     return prepare_cases(found, empty_ok=use in ("select", "unlabelled"), **how)
@@ -179,7 +180,7 @@ def _measure(job: Job, folder: Path, home: Path, device: str, stopping) -> None:
 def _asked(job: Job, home: Path) -> Model:
     """The trained network with the rules of this job's recipe."""
     model = with_rules(load_weights(home / "weights.safetensors"), **{name: job.recipe[name] for name in RULES})
-    if job.base and job.recipe["match_weight"] > 0:  # where another arm trained, it kept no intensities of its cases
+    if job.recipe["match_weight"] > 0 and PART not in model.parts:  # an arm trained it that does not match
         model = with_source(model, _training_cases(job, Recipe.from_dict(job.recipe), "train"))
     return with_prototypes(model, job.recipe["prototype_weight"])
 
