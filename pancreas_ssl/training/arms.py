@@ -83,17 +83,17 @@ ARMS |= {
 }
 BESIDE_LABELS = 0.125  # corrupted_share
 
-ARMS["real"] = Arm(
-    "the recipe that two real scans chose: strong intensities, all organs named, four times the steps, no fat marked",
-    {
-        "augmentation": "strong",
-        "organs_weight": 0.3,
-        "steps": 7000,
-        "warmup": 200,
-        "ema_decay": 0.999,
-        "tissue_above": -30.0,
-    },
-)
+_REAL = {"augmentation": "strong", "organs_weight": 0.3, "steps": 7000, "warmup": 200, "ema_decay": 0.999}
+ARMS |= {
+    "real": Arm(
+        "the recipe that two real scans chose: strong intensities, all organs named, four times the steps, no fat marked",
+        _REAL | {"tissue_above": -30.0},
+    ),
+    "real-2": Arm(
+        "the recipe that seven simulated worlds chose: as real, but masks grow into faint voxels, fat among them",
+        _REAL | {"tissue_above": -1000.0, "decision": "hysteresis"},
+    ),
+}
 
 
 def with_arm(recipe: Recipe, arm: str) -> Recipe:
