@@ -86,7 +86,7 @@ BESIDE_LABELS = 0.125  # corrupted_share
 _REAL = {"augmentation": "strong", "organs_weight": 0.3, "steps": 7000, "warmup": 200, "ema_decay": 0.999}
 ARMS |= {
     "real": Arm(
-        "the recipe that two real scans chose: strong intensities, all organs named, four times the steps, no fat marked",
+        "the recipe that two real scans chose: strong intensities, all organs named, four times the steps, no fat",
         _REAL | {"tissue_above": -30.0},
     ),
     "real-2": Arm(
