@@ -28,6 +28,11 @@ def study(
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Open test sources; each time is written to reveals.log.")
     ] = False,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(help="Run only cells of this arm now; repeat it. Tables hold all that is finished."),
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Run only cells of this seed now; repeat it.")] = None,
     executor: Executor = "process",
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -43,7 +48,7 @@ def study(
     from pancreas_ssl.study import run_study
 
     how = {"fields": recipe_fields(fields or []), "root": parse_roots(root or ()), "reveal": reveal}
-    how |= {"device": device, "overwrite": overwrite, "allow_leak": allow_leak}
+    how |= {"arms": arm or (), "seeds": seed or (), "device": device, "overwrite": overwrite, "allow_leak": allow_leak}
     how["engine"] = engine_of(executor, workers, scheduler, slurm, dry_run)
     files = run_study(config, out, commit=commit(), **how)
     print(f"Report: {files['report']}")

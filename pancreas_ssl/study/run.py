@@ -3,7 +3,7 @@
 import json
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pancreas_ssl import __version__, devices
 from pancreas_ssl.data.access import Root
 from pancreas_ssl.data.roles import REVEALS, check_role, full_name, log_reveal, role_of, warn_of_overlap
 from pancreas_ssl.engines import Engine, alone, completed
-from pancreas_ssl.errors import RunError, without_paths
+from pancreas_ssl.errors import RunError, require, without_paths
 from pancreas_ssl.files import claim, make_folder, write_text
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.study import plan as plans
@@ -40,6 +40,8 @@ def run_study(
     fields: Mapping[str, Any] | None = None,
     root: Root = None,
     reveal: bool = False,
+    arms: Collection[str] = (),
+    seeds: Collection[int] = (),
     workers: int | None = None,
     engine: Engine | None = None,
     device: str = "auto",
@@ -58,6 +60,7 @@ def run_study(
         fields: of Recipe, put over those of all arms in the file; `study.json` names them.
         root: where the files lie of cards that read a folder; they are not part of the study, their voxels are.
         reveal: open sources of role test; each time is appended to `reveals.log`.
+        arms, seeds: run the cells of these only (and whose networks they ask); the tables hold all that is finished.
         workers: processes. None: one per core on a processor, one on any other device.
         engine: what runs the cells, in place of local processes; its workers see `out` and the data.
         device: as in `fit`.
@@ -71,7 +74,8 @@ def run_study(
         The written files by name: rows, summary, comparisons, curves, study, report.
 
     Raises:
-        InputError: the file, a role, a folder that holds another study or one of other code, or foreign files there.
+        InputError: the file, a role, an arm or seed that the file lacks, a folder that holds another study or one of
+            other code, or foreign files there.
         RunError: interrupted (everything is kept), or a training failed.
 
     A script that calls this needs `if __name__ == "__main__":` around the call, as the jobs run in processes.
@@ -81,6 +85,9 @@ def run_study(
     """
     start = time.perf_counter()
     study = load_study(config, fields)
+    for what, asked, there in (("arms", arms, list(study.arms)), ("seeds", seeds, study.seeds)):
+        strange = ", ".join(str(one) for one in asked if one not in there)
+        require(not strange, f"{what} out of {', '.join(map(str, there))}", strange, "name one of them")
     for source, use in _uses(study):
         check_role(source, use, reveal=reveal)
     out = Path(out)
@@ -95,7 +102,7 @@ def run_study(
     claim([out / name for name in (*(f"{table}.csv" for table in TABLES), "study.json", "report.md")],
           overwrite=overwrite, inputs=[config])  # fmt: skip
     make_folder(out)
-    command = command or _command(config, out, fields or {}, root, reveal, overwrite, allow_leak)
+    command = command or _command(config, out, fields or {}, root, reveal, arms, seeds, overwrite, allow_leak)
     with alone(out):
         before = read_plan(out)
         if before is not None:
@@ -115,11 +122,15 @@ def run_study(
             agree_data(before, plan, out)
         write_plan(out, plan)
         jobs = jobs_of(study, plan, reveal, root, allow_leak)
-        _run(jobs, out, device, engine, say, checkpoint_seconds)
-        facts = _facts(study, plan, jobs, out) | {"power": power, "command": command, "commit": commit}
+        asked = [job for job in jobs if job.arm in (arms or study.arms) and job.seed in (seeds or study.seeds)]
+        _run([job for job in jobs if job in asked or any(job == one.base for one in asked)], out, device, engine, say,
+             checkpoint_seconds)  # fmt: skip
+        done = [job for job in jobs if is_done(out / job.folder)]
+        facts = _facts(study, plan, done, out) | {"missing": len(jobs) - len(done)}
+        facts |= {"power": power, "command": command, "commit": commit}
         facts |= ({"set": dict(fields)} if fields else {}) | ({"allow_leak": True} if allow_leak else {})
         facts = without_paths(facts)
-        return _write(study, jobs, out, facts, start)
+        return _write(study, done, out, facts, start)
 
 
 def _uses(study: Study) -> list[tuple[str, str]]:
@@ -139,13 +150,15 @@ def _counts(study: Study, reveal: bool, root: Root) -> dict[str, int]:
 
 
 def _command(
-    config, out: Path, fields: Mapping[str, Any], root: Root, reveal: bool, overwrite: bool, leak: bool
+    config, out: Path, fields: Mapping[str, Any], root: Root, reveal: bool, arms, seeds, overwrite: bool, leak: bool
 ) -> str:
     words = ["pancreas-ssl", "study", "--config", str(config), "--out", str(out)]
     for name, value in fields.items():
         words += ["--set", f"{name}={json.dumps(value)}"]
     for folder in root_options(root):
         words += ["--root", folder]
+    for option, values in (("--arm", arms), ("--seed", seeds)):
+        words += [word for value in values for word in (option, str(value))]
     words += ["--reveal"] * reveal + ["--overwrite"] * overwrite + ["--allow-leak"] * leak
     return shlex.join(words)
 
@@ -217,6 +230,7 @@ def _facts(study: Study, plan: Plan, jobs: list[Job], out: Path) -> dict[str, An
         "config": study.plain(),
         "config_digest": study.digest(),
         "cells": len(jobs),
+        "trainings": sum(job.base is None for job in jobs),
         "phantom": plan.phantom,
         "data": plan.data,
         "recipes": plan.recipes,

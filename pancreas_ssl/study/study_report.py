@@ -80,6 +80,8 @@ def _limits(study: Study, facts: dict[str, Any]) -> list[str]:
             "other sources by the networks of all folds, and their mean counts once."
         )
     lines = [" ".join(sentences), ""]
+    if missing := facts.get("missing"):
+        lines += [f"**Unfinished: {facts['cells']} of {facts['cells'] + missing} cells are here.**", ""]
     if leaks := facts.get("leaks"):
         lines += [f"**Leak: {leaks} rows are of scans that trained the network they measure (column `leak`), as "
                   f"--allow-leak was given. They say nothing of new patients.**", ""]  # fmt: skip
@@ -89,7 +91,8 @@ def _limits(study: Study, facts: dict[str, Any]) -> list[str]:
 def _made(study: Study, facts: dict[str, Any], out: Path) -> list[str]:
     folds = f", folds {', '.join(map(str, study.folds))}" if study.folds else ""
     lines = [
-        f"- {facts['cells']} trainings: {len(study.arms)} arms, seeds {', '.join(map(str, study.seeds))}{folds}; "
+        f"- {facts['cells']} cells, {facts['trainings']} of them trainings: {len(study.arms)} arms, "
+        f"seeds {', '.join(map(str, study.seeds))}{folds}; "
         f"{facts['training_seconds']:.0f} s of training in all",
         f"- device {facts['device']}, precision {facts['precision']}, one thread per training",
         f"- pancreas-ssl {facts['version']}, torch {facts['versions'].get('torch', 'unknown')}, phantom "

@@ -64,11 +64,18 @@ def comparisons_table(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
     into Holm's correction (the mean, or the only source), and only it has holm_p; met, whether the difference
     reaches its target; and shown, whether besides the corrected p is below 0.05.
 
-    With folds, `over_folds` comes first."""
+    Cells that are not there yet are left out: a comparison has the seeds that both of its arms have, none is left out
+    silently of Holm's correction (its p counts as 1). With folds, `over_folds` comes first."""
     tables, rows = [], over_folds(rows)
     for comparison in study.comparisons:
         sources = [full_name(source) for source in study.compared(comparison)]
         part = rows[rows["source"].isin(sources)]
+        both = set.intersection(
+            *(set(part.loc[part["arm"] == a, "seed"]) for a in (comparison.arm, comparison.against))
+        )
+        if not both:
+            continue
+        part = part[part["seed"].isin(both)]
         table = paired_bootstrap(
             part, comparison.arm, comparison.against, metric=comparison.metric, replicates=study.replicates
         )
@@ -81,7 +88,8 @@ def comparisons_table(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=_COMPARED)
     table = pd.concat(tables, ignore_index=True)
     deciding = table["decides"]
-    table.loc[deciding, "holm_p"] = holm(table.loc[deciding, "p"])
+    missing = len(study.comparisons) - len(tables)
+    table.loc[deciding, "holm_p"] = holm([*table.loc[deciding, "p"], *[1.0] * missing])[: deciding.sum()]
     met = (table["difference"] >= table["target"]) & (table["difference"] > 0)
     table["met"] = met.where(deciding)
     table["shown"] = (met & (table["holm_p"] < LEVEL)).where(deciding)

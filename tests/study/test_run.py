@@ -126,6 +126,25 @@ def test_an_arm_that_only_answers_otherwise_asks_the_trained_networks(copied, in
         run_study(path, out, device="cpu", say=said.append)
 
 
+def test_a_sitting_runs_the_cells_that_it_is_asked_for(config, tmp_path, card, inline):
+    arms = {"supervised": {}, "eager": {"decision": "expected-dice"}, "noisy": {"noise": 0.3}}
+    more = [{"name": name, "arm": name, "against": "supervised"} for name in ("noisy", "eager")]
+    path, out, how = config(arms=arms, comparisons=more), tmp_path / "out", {"device": "cpu", "say": lambda line: None}
+    with pytest.raises(InputError, match="expected arms out of supervised, eager, noisy, got nosy; name one"):
+        run_study(path, out, arms=["nosy"], **how)
+    files = run_study(path, out, arms=["eager"], seeds=[1], **how)
+    assert inline == [("supervised", 1), ("eager", 1)]
+    found = pd.read_csv(files["comparisons"]).query("decides")
+    assert found["comparison"].tolist() == ["eager"] and found["seeds"].tolist() == [1]
+    assert found["holm_p"].iloc[0] == min(1, 2 * found["p"].iloc[0])  # the other comparison still counts
+    assert "**Unfinished: 2 of 6 cells are here.**" in files["report"].read_text()
+    assert "--arm eager --seed 1" in files["report"].read_text()
+    run_study(path, out, seeds=[0], **how)
+    assert inline[2:] == [("supervised", 0), ("eager", 0), ("noisy", 0)]
+    found = pd.read_csv(files["comparisons"]).query("decides").set_index("comparison")["seeds"]
+    assert found.to_dict() == {"noisy": 1, "eager": 2}
+
+
 def test_another_study_in_the_folder_is_refused_before_anything_runs(copied, inline):
     values, path, out = copied
     values["recipe"]["steps"] = 40
