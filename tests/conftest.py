@@ -79,8 +79,9 @@ def real_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def course_cache(tmp_path_factory) -> str:
-    """One cache folder for all notebook runs of a session, so that phantom cases are made once."""
-    return str(tmp_path_factory.mktemp("course-cache"))
+    """One cache folder for all notebook runs of a session and its processes: phantom cases are made once."""
+    base = tmp_path_factory.getbasetemp()
+    return str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "course-cache")
 
 
 @pytest.fixture(scope="session")

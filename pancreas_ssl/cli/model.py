@@ -48,6 +48,9 @@ def train(
     fold: Annotated[
         int | None, typer.Option(min=0, help="Fold whose patients are held out, for real sets; by default 0.")
     ] = None,
+    labelled: Annotated[
+        int | None, typer.Option(help="Train on so many cases only, the first ones; below 0: the last ones.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the initial weights and of every draw.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, if not the recipe's.")] = None,
     device: Device = "auto",
@@ -84,6 +87,7 @@ def train(
         arm=arm,
         root=parse_roots(root or ()),
         fold=fold,
+        labelled=labelled,
         seed=seed,
         steps=steps,
         device=device,

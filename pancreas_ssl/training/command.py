@@ -41,6 +41,7 @@ def run_training(
     arm: str = "supervised",
     root: Root = None,
     fold: int | None = None,
+    labelled: int | None = None,
     seed: int = 0,
     steps: int | None = None,
     device: str = "auto",
@@ -64,6 +65,7 @@ def run_training(
         arm: the training variant, one of `arms.ARMS`; its fields are put into the recipe.
         root: where the card's files lie, for cards that read a folder.
         fold: of a source of role `any`, the fold whose patients are held out; None: the first, 0.
+        labelled: train on at most so many cases, the first ones; below 0 on the last ones. None: all.
         seed, steps: put into the recipe; `steps=None` keeps the recipe's number.
         recipe: all other choices, by default `Recipe()`.
         publish: path without suffix; weights and model card are also written as `<publish>.safetensors` and
@@ -100,7 +102,7 @@ def run_training(
     places += [Path(publish).with_suffix(suffix) for suffix in (".safetensors", ".md") if publish is not None]
     claim([checkpoint_file(out)] * resume, overwrite=None)
     claim(places, overwrite=overwrite, inputs=[card] * Path(card).is_file())
-    listed = _cases(loaded, source, name, root, fold, recipe.unlabelled_weight > 0)
+    listed = _cases(loaded, source, name, root, fold, labelled, recipe.unlabelled_weight > 0)
     claim(places, inputs=[path for side in listed.values() for case in side for path in case.files])
 
     def prepared(side: str, organs: bool = False) -> list:
@@ -117,7 +119,7 @@ def run_training(
     if rank() > 0:  # the first of several processes writes
         return fitted
     named = show_identifiers() or loaded.public
-    command = _command(arm, source, out, recipe, publish, fold, allow_leak)
+    command = _command(arm, source, out, recipe, publish, fold, labelled, allow_leak)
     facts = _facts(fitted, recipe, arm, source, train, held_out, more or [], named, command)
     facts |= {"fold": fold, "folds": loaded.folds.model_dump()} if dealt else {}
     facts |= {"leaks": len(leaks)} if leaks else {}
@@ -137,13 +139,18 @@ def _role(card: Card, source: str | None) -> str:
     return card.sources[source].role if source in card.sources else ""
 
 
-def _cases(card: Card, source: str, name: str, root: Root, fold: int | None, more: bool) -> dict[str, list[Case]]:
+def _cases(
+    card: Card, source: str, name: str, root: Root, fold: int | None, labelled: int | None, more: bool
+) -> dict[str, list[Case]]:
     """What trains, what is held out, and what trains without labels."""
+    require(labelled != 0, "at least one case for --labelled, or below 0 for the last ones", 0, "leave it out for all")
     sides = {"train": "train", "held_out": "select"} | ({"unlabelled": "unlabelled"} if more else {})
+    most = dict.fromkeys(sides) | {"train": labelled}
     if _role(card, name) == "any":
-        return {side: open_cases(source, use, root=root, fold=fold) for side, use in sides.items()}
+        return {side: open_cases(source, use, root=root, fold=fold, most=most[side]) for side, use in sides.items()}
     known = {"train"} | set(card.splits.get(name, {}))
-    return {side: cases(source, split=side, root=root) if side in known else [] for side in sides}
+    found = {side: cases(source, split=side, root=root) if side in known else [] for side in sides}
+    return found | {"train": found["train"][:labelled] if (labelled or 1) > 0 else found["train"][labelled:]}
 
 
 def _write_folds(path: Path, source: str, card: Card, root: Root) -> None:
@@ -236,10 +243,12 @@ def _training_source(name: str) -> str:
 
 
 def _command(
-    arm: str, source: str, out: str | Path, recipe: Recipe, publish: str | Path | None, fold: int | None, leak: bool
-) -> str:
+    arm: str, source: str, out: str | Path, recipe: Recipe, publish: str | Path | None, fold: int | None,
+    labelled: int | None, leak: bool,
+) -> str:  # fmt: skip
     command = ["pancreas-ssl", "train", "--arm", arm, "--source", source, "--seed", str(recipe.seed)]
-    command += (["--fold", str(fold)] if fold is not None else []) + ["--allow-leak"] * leak
+    command += [word for name, value in (("--fold", fold), ("--labelled", labelled)) if value is not None
+                for word in (name, str(value))] + ["--allow-leak"] * leak  # fmt: skip
     command += ["--steps", str(recipe.steps), "--out", Path(out).name]
     usual, now = with_arm(Recipe(seed=recipe.seed, steps=recipe.steps), arm).to_dict(), recipe.to_dict()
     for name in (name for name in now if now[name] != usual[name]):

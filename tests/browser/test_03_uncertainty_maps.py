@@ -34,12 +34,3 @@ def test_the_region_explorer_follows_the_hand(desk, place, course_weights, tmp_p
     desk.page.locator(".widget-hbox", has=picture).last.screenshot(path=shots / "03_uncertainty.png")
     assert differ(before, after)
     no_complaints(desk)
-
-
-def test_without_sliders_the_figures_stand(desk, place, course_weights):
-    desk.open(place("03_uncertainty_maps", WEIGHTS=course_weights, LIVE="no"))
-    desk.run_all()
-    ran_well(desk)
-    assert desk.page.locator(".jp-RenderedImage img").count() >= 7
-    assert desk.page.locator("img.widget-image").count() == 0
-    no_complaints(desk)

@@ -20,8 +20,6 @@ STOPS = [  # how, and how many workers there were
     (signal.SIGTERM, 1),
     (signal.SIGKILL, 1),
     (signal.SIGKILL, 2),
-    (signal.SIGKILL, 1),
-    (signal.SIGKILL, 1),
 ]
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork and no SIGKILL")
