@@ -91,7 +91,7 @@ ARMS |= {
     ),
     "real-2": Arm(
         "the recipe that seven simulated worlds chose: as real, but masks grow into faint voxels, fat among them",
-        _REAL | {"tissue_above": -1000.0, "decision": "hysteresis"},
+        _REAL | {"decision": "hysteresis"},
     ),
 }
 
