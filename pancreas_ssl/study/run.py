@@ -123,8 +123,8 @@ def run_study(
         write_plan(out, plan)
         jobs = jobs_of(study, plan, reveal, root, allow_leak)
         asked = [job for job in jobs if job.arm in (arms or study.arms) and job.seed in (seeds or study.seeds)]
-        _run([job for job in jobs if job in asked or any(job == one.base for one in asked)], out, device, engine, say,
-             checkpoint_seconds)  # fmt: skip
+        wanted = {one.folder for job in asked for one in (job, job.base) if one}
+        _run([job for job in jobs if job.folder in wanted], out, device, engine, say, checkpoint_seconds)
         done = [job for job in jobs if is_done(out / job.folder)]
         facts = _facts(study, plan, done, out) | {"missing": len(jobs) - len(done)}
         facts |= {"power": power, "command": command, "commit": commit}

@@ -64,15 +64,14 @@ def comparisons_table(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
     into Holm's correction (the mean, or the only source), and only it has holm_p; met, whether the difference
     reaches its target; and shown, whether besides the corrected p is below 0.05.
 
-    Cells that are not there yet are left out: a comparison has the seeds that both of its arms have, none is left out
-    silently of Holm's correction (its p counts as 1). With folds, `over_folds` comes first."""
+    Of cells that are not there yet: a comparison has the seeds that both of its arms have; one without any has no line,
+    but counts in Holm's correction, with a p of 1. With folds, `over_folds` comes first."""
     tables, rows = [], over_folds(rows)
     for comparison in study.comparisons:
         sources = [full_name(source) for source in study.compared(comparison)]
         part = rows[rows["source"].isin(sources)]
-        both = set.intersection(
-            *(set(part.loc[part["arm"] == a, "seed"]) for a in (comparison.arm, comparison.against))
-        )
+        seeds = part.groupby("arm")["seed"].unique()
+        both = set(seeds.get(comparison.arm, ())) & set(seeds.get(comparison.against, ()))
         if not both:
             continue
         part = part[part["seed"].isin(both)]

@@ -150,7 +150,8 @@ def _cases(
         return {side: open_cases(source, use, root=root, fold=fold, most=most[side]) for side, use in sides.items()}
     known = {"train"} | set(card.splits.get(name, {}))
     found = {side: cases(source, split=side, root=root) if side in known else [] for side in sides}
-    return found | {"train": found["train"][:labelled] if (labelled or 1) > 0 else found["train"][labelled:]}
+    part = slice(labelled, None) if labelled is not None and labelled < 0 else slice(labelled)
+    return found | {"train": found["train"][part]}
 
 
 def _write_folds(path: Path, source: str, card: Card, root: Root) -> None:
@@ -247,8 +248,9 @@ def _command(
     labelled: int | None, leak: bool,
 ) -> str:  # fmt: skip
     command = ["pancreas-ssl", "train", "--arm", arm, "--source", source, "--seed", str(recipe.seed)]
-    command += [word for name, value in (("--fold", fold), ("--labelled", labelled)) if value is not None
-                for word in (name, str(value))] + ["--allow-leak"] * leak  # fmt: skip
+    for option, value in (("--fold", fold), ("--labelled", labelled)):
+        command += [option, str(value)] if value is not None else []
+    command += ["--allow-leak"] * leak
     command += ["--steps", str(recipe.steps), "--out", Path(out).name]
     usual, now = with_arm(Recipe(seed=recipe.seed, steps=recipe.steps), arm).to_dict(), recipe.to_dict()
     for name in (name for name in now if now[name] != usual[name]):

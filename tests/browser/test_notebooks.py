@@ -30,7 +30,9 @@ def toy(lab):
     return write
 
 
-@pytest.mark.parametrize("name", ["00_start_here", "01_data", "02_baseline", "08_your_own_data"])
+@pytest.mark.parametrize(
+    "name", ["00_start_here", "01_data", "02_baseline", "02b_causes_and_remedies", "08_your_own_data"]
+)
 def test_notebook_runs_in_jupyterlab(desk, place, name, course_weights):
     given = {} if name == "01_data" else {"WEIGHTS": course_weights}
     desk.open(place(name, **given))

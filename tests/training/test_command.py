@@ -98,25 +98,14 @@ def test_ranges_of_what_trained_are_in_the_header_and_can_be_added_later(card, t
 def test_publish_writes_weights_and_card_and_names_its_command(card, tmp_path, capsys):
     stem, out = tmp_path / "assets" / "toy", tmp_path / "run"
     words = ["train", "--publish", str(stem), "--out", str(out), "--source", str(card), "--steps", "2"]
-    words += [
-        "--labelled",
-        "-1",
-        "--device",
-        "cpu",
-        "--set",
-        "patch=[16,16,16]",
-        "--set",
-        "channels=[4,8]",
-        "--set",
-        "precision=fp32",
-    ]
+    words += ["--labelled", "-1", "--device", "cpu"]
+    words += ["--set", "patch=[16,16,16]", "--set", "channels=[4,8]", "--set", "precision=fp32"]
     assert main(words) == 0
     assert sorted(p.name for p in stem.parent.glob("[!.]*")) == ["toy.md", "toy.safetensors"]
     card_text = stem.with_suffix(".md").read_text()
     assert "pancreas-ssl train --arm supervised" in card_text and "--publish .../toy" in card_text
-    assert "--labelled -1 " in card_text and load_weights(stem.with_suffix(".safetensors")).metadata["train"][
-        "ids"
-    ] == ["case 1"]
+    assert "--labelled -1 " in card_text
+    assert load_weights(stem.with_suffix(".safetensors")).metadata["train"]["ids"] == ["case 1"]
     assert main([*words[:-1], "presicion=fp32"]) == 2
     assert "presicion" in capsys.readouterr().err
 
