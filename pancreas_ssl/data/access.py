@@ -180,7 +180,11 @@ def to_do(card: str | Path | Card, root: Root = None) -> str | None:
 
 
 def cases(
-    card: str | Path | Card, source: str | None = None, split: str | None = None, root: Root = None
+    card: str | Path | Card,
+    source: str | None = None,
+    split: str | None = None,
+    root: Root = None,
+    most: int | None = None,
 ) -> list[Case]:
     """The cases of a card, of one source, or of one split, in the card's order (a folder without splits: by name).
 
@@ -191,13 +195,15 @@ def cases(
     Args:
         root: where the card's files lie, for cards that read a folder; or a mapping of cards to folders. Without it,
             the card's `access.root`, else the folder of the card's name in `data_dir()`.
+        most: at most so many, the first ones; below 0, the last ones. No other phantom case is made.
 
     Example:
-        >>> [c.id for c in cases("phantom/A", split="held_out")][:2]    # doctest: +SKIP
+        >>> [c.id for c in cases("phantom/A", split="held_out", most=2)]    # doctest: +SKIP
         ['A_024', 'A_025']
     """
     card, source = _card_and_source(card, source)
     folder = _folder(card, root)
+    part = slice(most, None) if most is not None and most < 0 else slice(most)
     if isinstance(card.access, FolderAccess) and not card.splits:
         found = discover(card, folder)
         if split:
@@ -205,12 +211,13 @@ def cases(
         if not found:
             fits = ", ".join(card.layout.image)
             raise InputError(f"found no image in {folder} that fits {fits}; change layout.image in the card")
-        rows = [(s, "", i, path) for (s, i), path in sorted(found.items()) if source in (None, s)]
+        rows = [(s, "", i, path) for (s, i), path in sorted(found.items()) if source in (None, s)][part]
     else:
-        wanted = _wanted(card, [source] if source else None, [split] if split else None)
-        if isinstance(card.access, GenerateAccess):
-            fetch(card, _as_list(source), _as_list(split), root=root)
-        rows = [(s, k, i, locate(folder, card.layout.image, s, i)) for s, k, i in wanted if not card.excludes(i)]
+        wanted = _wanted(card, _as_list(source), _as_list(split))
+        wanted = [row for row in wanted if not card.excludes(row[2])][part]
+        if isinstance(card.access, GenerateAccess) and wanted:
+            fetch(card, _as_list(source), _as_list(split), [i for _, _, i in wanted], root=root)
+        rows = [(s, k, i, locate(folder, card.layout.image, s, i)) for s, k, i in wanted]
     missing = [(s, case_id) for s, _, case_id, path in rows if path is None]
     if missing and isinstance(card.access, PipAccess):
         raise InputError(f"{card.name} is not on disk yet; run `pancreas-ssl data fetch {card.name}` (needs network)")

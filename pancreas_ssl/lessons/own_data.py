@@ -76,7 +76,7 @@ def own_cases(name: str, most: int | None = None) -> list[Case]:
     """
     card, key = find_source(name)
     if card.sources[key].role == "any":
-        return cases(card, key)[:most]
+        return cases(card, key, most=most)
     return open_cases(name, "measure", reveal=not isinstance(card.access, GenerateAccess), most=most)
 
 

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, distributed
 
-__all__ = ["agreed", "any_of", "averaged", "gathered", "rank", "summed", "world"]
+__all__ = ["agreed", "any_of", "averaged", "gathered", "rank", "summed", "together", "world"]
 
 T = TypeVar("T")
 
@@ -92,6 +92,15 @@ def agreed(value: T) -> T:
     said: list[Any] = [value]
     distributed.broadcast_object_list(said, src=0)
     return said[0]
+
+
+def together(shared: list[T]) -> list[T]:
+    """The objects of all processes, which were dealt out in turn (`everything[rank() :: world()]`), in their order."""
+    if world() == 1:
+        return shared
+    parts: list[Any] = [None] * world()
+    distributed.all_gather_object(parts, shared)
+    return [parts[k % world()][k // world()] for k in range(sum(map(len, parts)))]
 
 
 class _Summed(torch.autograd.Function):

@@ -15,7 +15,7 @@ from pancreas_ssl.phantom.profiles import find_source
 from pancreas_ssl.phantom.scanner import Scan, scan
 from pancreas_ssl.phantom.sources import Source
 
-__all__ = ["RESPECTS", "changed_case", "changed_source", "differing", "in_phases"]
+__all__ = ["RESPECTS", "changed_scans", "changed_source", "differing", "in_phases"]
 
 RESPECTS: dict[str, tuple[str, ...]] = {
     "tissue HU": ("hu", "contrast_sd", "hu_jitter", "texture", "coarse_texture"),
@@ -70,15 +70,26 @@ def differing(base: str | Source, other: str | Source) -> list[str]:
     return [respect for respect in RESPECTS if changed_source(base, other, respect) != base]
 
 
-def changed_case(base: str | Source, other: str | Source, patient: int, *respects: str) -> Scan:
-    """A patient of `base`, scanned by `changed_source(base, other, *respects)`; patient and draws stay the same.
+def changed_scans(base: str | Source, other: str | Source, patient: int) -> dict[str, Scan]:
+    """A patient of `base` as its own scanner sees it (`nothing`), with each respect of `other` in which the two differ,
+    and with all of them (`everything`). Draws stay the same, and the patient too, where the population does.
 
     Example:
-        >>> plain = changed_case("A", "W", 24)                     # doctest: +SKIP
-        >>> thick = changed_case("A", "W", 24, "thickness")        # doctest: +SKIP
+        >>> list(changed_scans("A", "W", 24))[:3]                  # doctest: +SKIP
+        ['nothing', 'tissue HU', 'fat']
     """
-    source = changed_source(base, other, *respects)
-    return make_case(source, patient, patient_of=source)[0]
+    respects = differing(base, other)
+    changes = {"nothing": []} | {name: [name] for name in respects} | {"everything": respects}
+    scans, known = {}, []  # populations and their anatomies
+    for name, changed in changes.items():
+        source = changed_source(base, other, *changed)
+        anatomy = next((one for traits, one in known if traits == source.traits), None)
+        if anatomy is None:
+            scans[name], anatomy = make_case(source, patient, patient_of=source)
+            known.append((source.traits, anatomy))
+        else:
+            scans[name] = scan(anatomy, source, patient_seeds(source, patient)[1])
+    return scans
 
 
 def in_phases(base: str | Source, patient: int) -> dict[str, Scan]:

@@ -136,7 +136,7 @@ def _train(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: fl
     facts |= {"unlabelled": {"voxels": [case.voxels for case in unlabelled]}} if unlabelled else {}
     facts |= {"fold": job.fold} if job.fold is not None else {}
     header = {"spacing": recipe.spacing, "window": recipe.window, "patch": recipe.patch, "recipe": job.recipe}
-    facts |= {"ranges": measured_ranges(Model(fitted.ema), train)}
+    facts |= {"ranges": measured_ranges(train)}
     save_weights(folder / "weights.safetensors", fitted.ema, header | facts, "float32", fitted.parts)
     _log(folder, f"trained {fitted.step} steps")
 

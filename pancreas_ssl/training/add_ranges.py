@@ -16,7 +16,7 @@ from pancreas_ssl.errors import InputError, require
 from pancreas_ssl.files import claim, write_text
 from pancreas_ssl.inference import load_weights
 from pancreas_ssl.inference.weights import add_to_header
-from pancreas_ssl.training.held_out import measured_ranges
+from pancreas_ssl.training.held_out import held_out_answers, measured_ranges
 from pancreas_ssl.training.model_card import with_ranges
 
 __all__ = ["add_ranges"]
@@ -58,17 +58,18 @@ def add_ranges(
         if not (ids := about.get("ids") or about.get("voxels", [])):
             continue
         found = open_cases(source, use, root=root, fold=model.metadata.get("fold"))
-        sides[side] = prepare_cases(found, spacing=model.spacing[0], window=model.window, mapped=True)
         voxels = about.get("voxels")
-        known = [case.id in ids if voxels is None else bool(find_scan(case.voxels, voxels)) for case in sides[side]]
-        if not all(known) or len(known) != len(ids):
+        for case in prepare_cases(found, spacing=model.spacing[0], window=model.window, mapped=True):
+            if case.id in ids if voxels is None else find_scan(case.voxels, voxels):
+                sides[side].append(case)  # a training may have taken a part of them (--labelled)
+        if len(sides[side]) != len(ids):
             raise InputError(
-                f"expected the {len(ids)} scans ({side}) that {path.name} names, {source} has {sum(known)} of them "
-                f"among {len(known)}; name the right --source and --root"
+                f"expected the {len(ids)} scans ({side}) that {path.name} names, {source} has {len(sides[side])} of "
+                f"them among {len(found)}; name the right --source and --root"
             )
     require(sides["train"], "weights that know the scans that trained them", "none in their header", "train them anew")
-    dice = model.metadata.get("held_out", {}).get("dice", ())
-    ranges = measured_ranges(model, *sides.values(), dice, device=device, precision="auto")
+    answers = held_out_answers(model, sides["held_out"], device=device, precision="auto")
+    ranges = measured_ranges(sides["train"], answers)
     add_to_header(path, {"ranges": ranges})
     for card in cards:
         write_text(card, with_ranges(card.read_text(encoding="utf-8"), ranges))

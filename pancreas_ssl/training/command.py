@@ -28,7 +28,7 @@ from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.training.arms import with_arm
 from pancreas_ssl.training.checkpoint import checkpoint_file
 from pancreas_ssl.training.fit import Fitted, cases_digest, fit
-from pancreas_ssl.training.held_out import held_out_dice, measured_ranges
+from pancreas_ssl.training.held_out import held_out_answers, measured_ranges
 from pancreas_ssl.training.model_card import model_card
 
 __all__ = ["run_training"]
@@ -149,9 +149,7 @@ def _cases(
     if _role(card, name) == "any":
         return {side: open_cases(source, use, root=root, fold=fold, most=most[side]) for side, use in sides.items()}
     known = {"train"} | set(card.splits.get(name, {}))
-    found = {side: cases(source, split=side, root=root) if side in known else [] for side in sides}
-    part = slice(labelled, None) if labelled is not None and labelled < 0 else slice(labelled)
-    return found | {"train": found["train"][part]}
+    return {side: cases(source, split=side, root=root, most=most[side]) if side in known else [] for side in sides}
 
 
 def _write_folds(path: Path, source: str, card: Card, root: Root) -> None:
@@ -184,10 +182,10 @@ def _facts(
     command: str,
 ) -> dict:
     """What run.json, the header of the weights and the card say; cases of a user's own are numbered, unless `named`."""
-    dice = fitted.held_out  # empty where the training had finished before
-    if held_out and not dice:
-        how = {"device": fitted.device, "precision": fitted.precision}
-        dice = held_out_dice(fitted.ema, held_out, recipe.patch, **how)
+    answers = fitted.held_out  # empty where the training had finished before
+    if held_out and not answers:
+        model = Model(fitted.ema, recipe.spacing, recipe.window, recipe.patch, {"recipe": recipe.to_dict()})
+        answers = held_out_answers(model, held_out, device=fitted.device, precision=fitted.precision)
     return {
         "arm": arm,
         "source": source,
@@ -203,15 +201,8 @@ def _facts(
         "train": _about(train, named) | {"digest": fitted.cases},
         **({"unlabelled": _about(unlabelled, named)} if unlabelled else {}),
         "held_out": _about(held_out, named)
-        | {"digest": cases_digest(held_out) if held_out else "", "dice": [round(d, 4) for d in dice]},
-        "ranges": measured_ranges(
-            Model(fitted.ema, recipe.spacing, recipe.window, recipe.patch, {"recipe": recipe.to_dict()}),
-            train,
-            held_out,
-            [round(d, 4) for d in dice],
-            device=fitted.device,
-            precision=fitted.precision,
-        ),
+        | {"digest": cases_digest(held_out) if held_out else "", "dice": [round(one["dice"], 4) for one in answers]},
+        "ranges": measured_ranges(train, answers),
         "version": __version__,
         "torch": torch.__version__,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

@@ -19,15 +19,16 @@ from pancreas_ssl import devices
 from pancreas_ssl.data.preprocessing import Prepared, case_digest
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import make_folder, sweep, workspace
+from pancreas_ssl.inference import Model
 from pancreas_ssl.inference.matching import source_part
 from pancreas_ssl.method.network import SegmentationNetwork
-from pancreas_ssl.method.processes import any_of, averaged, rank, world
+from pancreas_ssl.method.processes import any_of, averaged, rank, together, world
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.progress import Progress, duration
 from pancreas_ssl.signals import StopKey
 from pancreas_ssl.training import checkpoint as states
 from pancreas_ssl.training.extra_terms import ArmModel
-from pancreas_ssl.training.held_out import shared_held_out_dice
+from pancreas_ssl.training.held_out import held_out_answers
 from pancreas_ssl.training.history import LOG_EVERY, frame_of, note_of, row_of
 from pancreas_ssl.training.launching import accelerated, agreed_plan, own_device
 from pancreas_ssl.training.memory import check_memory, peak_memory, place
@@ -57,8 +58,8 @@ class Fitted:
     cases: str  # digest of the training cases
     # what is shipped beside the network: `ArmModel.parts`, and the source's intensities where they are matched
     parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-    # Dice per held-out case after the last step; empty if no step was made
-    held_out: list[float] = field(default_factory=list)
+    # of each held-out case after the last step (`held_out_answers`); empty if no step was made
+    held_out: list[dict[str, float]] = field(default_factory=list)
 
 
 def cases_digest(cases: Sequence[Prepared]) -> str:
@@ -155,7 +156,8 @@ def fit(
                 guides.load_state(state.guides)
         model, optimiser = accelerator.prepare(learner, optimiser)
         start = saved = time.perf_counter()
-        dice: list[float] = []
+        answers: list[dict[str, float]] = []
+        model_now = Model(ema.module, recipe.spacing, recipe.window, recipe.patch, {"recipe": recipe.to_dict()})
         last = min(recipe.steps, stop_at if stop_at is not None else recipe.steps)
 
         def seconds() -> float:
@@ -202,10 +204,9 @@ def fit(
                     history.append(row | learner.noted)
                     losses = []
                     if held_out and measure:
-                        dice = shared_held_out_dice(
-                            ema.module, held_out, recipe.patch, device=where, precision=plan.precision
-                        )
-                        history[-1]["held_out_dice"] = float(np.mean(dice))
+                        mine = held_out[rank() :: world()]
+                        answers = together(held_out_answers(model_now, mine, device=where, precision=plan.precision))
+                        history[-1]["held_out_dice"] = float(np.mean([one["dice"] for one in answers]))
                     if callback is not None:
                         callback(dict(history[-1]))
                     bar.update(step, note_of(history))
@@ -232,7 +233,7 @@ def fit(
         step=step,
         cases=digest,
         parts=parts,
-        held_out=dice,
+        held_out=answers,
     )
 
 

@@ -155,6 +155,22 @@ class Desk:
         """Run all cells; returns when the last one has ended, whether well or not."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
+    def run_through(self, words: str) -> None:
+        """Run the cells down to the first that holds these words; what follows is run without a browser elsewhere."""
+        self.page.evaluate(
+            """async words => {
+                const content = window.jupyterapp.shell.currentWidget.content;
+                const at = content.widgets.findIndex(
+                    cell => cell.model.type === 'code' && cell.model.sharedModel.source.includes(words)
+                );
+                for (const command of ['run-all-above', 'run-cell']) {
+                    content.activeCellIndex = at;
+                    await window.jupyterapp.commands.execute('notebook:' + command);
+                }
+            }""",
+            words,
+        )
+
     def cells(self) -> list[dict]:
         """Code cells as the front end holds them: source, execution count, outputs."""
         return self.page.evaluate(

@@ -25,8 +25,11 @@ def no_complaints(desk) -> None:
     assert not asked, f"the page asked the outside for {asked}"
 
 
-def ran_well(desk) -> None:
-    for cell in desk.cells():
+def ran_well(desk, through: str = "") -> None:
+    """Every code cell ran without an error; with `through`, those down to the first that holds these words."""
+    cells = desk.cells()
+    last = next(k for k, cell in enumerate(cells) if through in cell["source"]) if through else len(cells) - 1
+    for cell in cells[: last + 1]:
         assert cell["execution_count"], f"never ran: {cell['source'][:80]}"
         for output in cell["outputs"]:
             assert output["output_type"] != "error", f"{output['ename']}: {output['evalue']}"

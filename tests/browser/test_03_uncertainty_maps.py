@@ -9,8 +9,8 @@ ORDER = (0, 2, 4, 1, 3)  # a wide s hides what a does, and the last slices lie b
 def test_the_region_explorer_follows_the_hand(desk, place, course_weights, tmp_path):
     shots = shots_folder(tmp_path)
     desk.open(place("03_uncertainty_maps", WEIGHTS=course_weights, LIVE="yes"))
-    desk.run_all()
-    ran_well(desk)
+    desk.run_through("region_explorer(")
+    ran_well(desk, "region_explorer(")
     picture = desk.page.locator("img.widget-image")
     assert picture.count() == 1, "one explorer"
     picture.scroll_into_view_if_needed()

@@ -5,27 +5,10 @@ from tests.browser.helpers import becomes, clicked, differ, no_complaints, pixel
 STEPS = 600  # so many that the button is pressed before they are done
 
 
-def go(desk, words: str, *commands: str) -> None:
-    """Select the first code cell that holds these words, and give JupyterLab's commands there."""
-    desk.page.evaluate(
-        """async ([words, commands]) => {
-            const content = window.jupyterapp.shell.currentWidget.content;
-            const at = content.widgets.findIndex(
-                cell => cell.model.type === 'code' && cell.model.sharedModel.source.includes(words)
-            );
-            for (const command of commands) {
-                content.activeCellIndex = at;
-                await window.jupyterapp.commands.execute('notebook:' + command);
-            }
-        }""",
-        [words, list(commands)],
-    )
-
-
 def test_the_button_stops_and_keeps_a_checkpoint(desk, place, tmp_path):
     shots, page = shots_folder(tmp_path), desk.page
     desk.open(place("06_gpu_training", LIVE="yes", STEPS=STEPS, BATCHES=[1]))
-    go(desk, "watch_training(", "run-all-above", "run-cell")
+    desk.run_through("watch_training(")
     picture = page.locator("img.widget-image")
     picture.wait_for()
     picture.scroll_into_view_if_needed()

@@ -8,14 +8,14 @@ from pancreas_ssl.runs.notebook_profiles import find_notebooks
 from pancreas_ssl.teaching.book import book
 from tests.notebooks.parallel import started
 
-RAN = ("00_start_here", "01_data")
+RAN = ("01_data",)
 
 PAGES = {"api/commands": "# The command line\n"}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, course_cache):
-    """A small book: two notebooks executed, the others as they are, and the reference of two rooms."""
+    """A small book: one notebook executed, the others as they are, and the reference of two rooms."""
     folder = tmp_path_factory.mktemp("book")
     paths = {path.stem: path for path in find_notebooks()}
     jobs = {paths[name]: ({"REAL_CT": False}, folder / name) for name in RAN}
@@ -29,7 +29,7 @@ def made(tmp_path_factory, course_cache):
     whole = reports[0] | {"notebooks": [entry for report in reports for entry in report["notebooks"]]}
     (folder / "run" / "report.json").write_text(json.dumps(whole))
     result = book(folder / "run", folder / "html", rooms=["method", "course"], more=PAGES, say=list)
-    assert len(result.missing) == len(paths) - 2
+    assert len(result.missing) == len(paths) - len(RAN)
     return result
 
 
@@ -97,10 +97,10 @@ def test_solutions_unfold_below_their_exercises(made, reader):
     page, _ = reader
     from pancreas_ssl.course.catalogue import exercises
 
-    page.goto((made.start.parent / "00_start_here.html").as_uri())
+    page.goto((made.start.parent / "01_data.html").as_uri())
     folded = page.locator("details.solution")
     cells = page.locator("div.tag_exercise")
-    assert folded.count() == cells.count() in (0, len(exercises("00")))
+    assert folded.count() == cells.count() in (0, len(exercises("01")))
     for one in folded.all():
         assert not one.locator("pre").first.is_visible()
         one.locator("summary").click()

@@ -12,6 +12,7 @@ import pytest
 from pancreas_ssl.data import access, generate, wheel
 from pancreas_ssl.data.access import cases, data_digest, fetch, parse_source
 from pancreas_ssl.data.cards import load_card
+from pancreas_ssl.data.roles import open_cases
 from pancreas_ssl.errors import InputError, RunError
 from pancreas_ssl.files import sha256_of
 from pancreas_ssl.manifest import MANIFEST
@@ -137,6 +138,13 @@ def test_only_missing_cases_are_made_and_each_has_its_digest(cache, small_phanto
     assert _files(folder / "A/A_030") == ["digest.json", "image.nii.gz", "label.nii.gz", "organs.nii.gz"]
     with pytest.raises(InputError, match="has no case A_099"):
         fetch("phantom", ids="A_099")
+
+
+def test_no_case_is_made_beyond_those_asked_for(cache, small_phantom):
+    assert [case.id for case in cases("phantom/V", most=1)] == ["V_000"]
+    assert [case.id for case in open_cases("phantom/A", "train", most=-1)] == ["A_023"]
+    assert cases("phantom/V", most=0) == []
+    assert sorted(small_phantom.made) == [("A", 23), ("V", 0)]
 
 
 def test_full_disk_leaves_the_whole_cases_and_no_half(cache, small_phantom):

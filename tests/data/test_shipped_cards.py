@@ -126,7 +126,7 @@ def test_a_set_trains_and_is_segmented_by_its_card_and_root_alone(name, miniatur
     root, out, masks = miniature(name), tmp_path / "run", tmp_path / "masks"
     given = ("--source", name, "--root", str(root), "--device", "cpu")
     small = (word for field in SMALL for word in ("--set", field))
-    assert main(["train", *given, "--out", str(out), "--steps", "30", *small]) == 0, capsys.readouterr().err
+    assert main(["train", *given, "--out", str(out), "--steps", "5", *small]) == 0, capsys.readouterr().err
     weights = str(out / "weights.safetensors")
     assert main(["predict", *given, "--out", str(masks), "--weights", weights]) == 0, capsys.readouterr().err
     for case in cases(name, root=root):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pancreas_ssl.errors import InputError
-from pancreas_ssl.phantom.changes import RESPECTS, changed_case, changed_source, differing, in_phases
+from pancreas_ssl.phantom.changes import RESPECTS, changed_scans, changed_source, differing, in_phases
 from pancreas_ssl.phantom.cohort import make_case
 from pancreas_ssl.phantom.profiles import SOURCES
 from pancreas_ssl.phantom.sources import Source
@@ -42,16 +42,21 @@ def test_only_respects_that_differ_are_listed():
 
 def test_the_same_patient_with_one_change():
     plain, _ = make_case("A", 3)
-    assert np.array_equal(changed_case("A", "X", 3).image, plain.image)
     loud = replace(SOURCES["X"], noise_sd=16.0)
-    noisy, grey = changed_case("A", loud, 3, "noise"), changed_case("A", "X", 3, "tissue HU")
+    scans = changed_scans("A", loud, 3)
+    assert np.array_equal(scans["nothing"].image, plain.image)
+    alone, _ = make_case(changed_source("A", loud, "noise"), 3)
+    assert np.array_equal(scans["noise"].image, alone.image)
+    noisy, grey = scans["noise"], scans["tissue HU"]
     for scan in (noisy, grey):
         assert np.array_equal(scan.label, plain.label) and not np.array_equal(scan.image, plain.image)
     inside, liver = plain.label > 0, plain.organ == Organ.LIVER
     assert (noisy.image.astype(float) - plain.image)[liver].std() > 3  # 16 HU of noise where there were 10
     assert abs(noisy.image[inside].mean() - plain.image[inside].mean()) < 3
     assert grey.image[inside].mean() < plain.image[inside].mean() - 20
-    assert not np.array_equal(changed_case("A", "X", 3, "patients").tissue, plain.tissue)
+    everything, _ = make_case(changed_source("A", loud, *RESPECTS), 3)
+    assert np.array_equal(scans["everything"].image, everything.image)
+    assert not np.array_equal(scans["patients"].tissue, plain.tissue)
 
 
 def test_an_unknown_respect_is_named():

@@ -99,8 +99,8 @@ def _tables(folder: Path) -> list[str]:
 
 
 COMMANDS = {
-    "data fetch": Command(["data", "fetch", "tiny.md", "--root", "data"], write_card, _cases),
-    "two on one cache": Command(["data", "fetch", "tiny.md", "--root", "data"], write_card, _cases, processes=2),
+    "data fetch": Command(["data", "fetch", "tiny.md/V", "--root", "data"], write_card, _cases),
+    "two on one cache": Command(["data", "fetch", "tiny.md/V", "--root", "data"], write_card, _cases, processes=2),
     "predict": Command(["predict", "scans", "--out", "masks", "--device", "cpu"], _scans, _masks),
     "run": Command(["run", "books/00_first.ipynb", "--out", "out"], _notebooks, _reported),
     "tour": Command(["tour", "--notebooks", "books", "--out", "out"], _notebooks, _reported),

@@ -52,7 +52,7 @@ def test_everything_is_left_in_the_folder(card, tmp_path):
     assert facts["train"]["ids"] == ["case 1", "case 2"] and len(facts["train"]["digest"]) == 64
     assert facts["held_out"]["ids"] == ["case 1"] and len(facts["held_out"]["dice"]) == 1
     assert len(pd.read_csv(out / "history.csv")) == len(fitted.history)
-    assert np.mean(fitted.held_out) == fitted.history["held_out_dice"].iloc[-1]
+    assert np.mean([one["dice"] for one in fitted.held_out]) == fitted.history["held_out_dice"].iloc[-1]
     how = {"steps": 4, "seed": 5, "recipe": SMALL, "device": "cpu", "progress": False}
     again = command.run_training(str(card), out=out, resume=True, **how)
     # no step was made, so the held-out cases were measured by the command, with the same result
@@ -93,6 +93,10 @@ def test_ranges_of_what_trained_are_in_the_header_and_can_be_added_later(card, t
     assert main(["ranges", str(path), "--source", f"{other}/mine", "--device", "cpu"]) == 2
     assert "expected the 2 scans (train) that weights.safetensors names" in capsys.readouterr().err
     assert load_weights(path).metadata == header
+    how = {"steps": 1, "recipe": SMALL, "device": "cpu", "progress": False}
+    command.run_training(str(card), out=tmp_path / "part", labelled=1, **how)
+    assert main(["ranges", str(tmp_path / "part/weights.safetensors"), *words[2:]]) == 0
+    assert json.loads(capsys.readouterr().out)["trained"]["n"] == 1
 
 
 def test_publish_writes_weights_and_card_and_names_its_command(card, tmp_path, capsys):
