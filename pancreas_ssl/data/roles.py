@@ -169,15 +169,14 @@ def open_cases(
         "measure": "held_out" if role == "train" else role,
         "oracle": "oracle",
     }[use]
-    asked = None if card.require_pancreas else most
-    if not splits and use == "measure" and not card.splits:
-        return _with_pancreas(card, cases(card, key, root=root, most=asked), most)
-    if not splits.get(wanted):
+    whole = use == "measure" and not card.splits
+    if not whole and not splits.get(wanted):
         raise InputError(
             f"expected a split '{wanted}' of {name} to {use} with, card {card.name} lists "
             f"{', '.join(splits) or 'none'}; add the case ids to the card"
         )
-    return _with_pancreas(card, cases(card, key, wanted, root, asked), most)
+    asked = None if card.require_pancreas else most  # else labels tell which are the first
+    return _with_pancreas(card, cases(card, key, None if whole else wanted, root, asked), most)
 
 
 def _of_any_role(card: Card, key: str, use: str, root: Root, fold: int | None, most: int | None) -> list[Case]:

@@ -60,8 +60,9 @@ def add_ranges(
         found = open_cases(source, use, root=root, fold=model.metadata.get("fold"))
         voxels = about.get("voxels")
         for case in prepare_cases(found, spacing=model.spacing[0], window=model.window, mapped=True):
-            if case.id in ids if voxels is None else find_scan(case.voxels, voxels):
-                sides[side].append(case)  # a training may have taken a part of them (--labelled)
+            known = case.id in ids if voxels is None else find_scan(case.voxels, voxels)
+            if known:  # a training may have taken a part of them (--labelled)
+                sides[side].append(case)
         if len(sides[side]) != len(ids):
             raise InputError(
                 f"expected the {len(ids)} scans ({side}) that {path.name} names, {source} has {len(sides[side])} of "

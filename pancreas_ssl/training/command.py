@@ -22,7 +22,7 @@ from pancreas_ssl.data.preprocessing import Prepared, prepare_cases
 from pancreas_ssl.data.roles import check_role, folds_of, open_cases
 from pancreas_ssl.errors import InputError, require, show_identifiers, without_paths
 from pancreas_ssl.files import atomic_path, claim, write_text
-from pancreas_ssl.inference import Model, save_weights
+from pancreas_ssl.inference import save_weights
 from pancreas_ssl.method.processes import rank
 from pancreas_ssl.method.recipe import Recipe
 from pancreas_ssl.training.arms import with_arm
@@ -184,8 +184,8 @@ def _facts(
     """What run.json, the header of the weights and the card say; cases of a user's own are numbered, unless `named`."""
     answers = fitted.held_out  # empty where the training had finished before
     if held_out and not answers:
-        model = Model(fitted.ema, recipe.spacing, recipe.window, recipe.patch, {"recipe": recipe.to_dict()})
-        answers = held_out_answers(model, held_out, device=fitted.device, precision=fitted.precision)
+        how = {"device": fitted.device, "precision": fitted.precision}
+        answers = held_out_answers(fitted.model(recipe), held_out, **how)
     return {
         "arm": arm,
         "source": source,

@@ -61,6 +61,18 @@ class Fitted:
     # of each held-out case after the last step (`held_out_answers`); empty if no step was made
     held_out: list[dict[str, float]] = field(default_factory=list)
 
+    def model(self, recipe: Recipe) -> Model:
+        """The network to predict with, and how its input is made, as the recipe that trained it says.
+
+        Example:
+            >>> fit(recipe, train).model(recipe)    # doctest: +SKIP
+        """
+        return _model(self.ema, recipe, self.parts)
+
+
+def _model(network: SegmentationNetwork, recipe: Recipe, parts: dict[str, dict[str, Tensor]]) -> Model:
+    return Model(network, recipe.spacing, recipe.window, recipe.patch, {"recipe": recipe.to_dict()}, parts)
+
 
 def cases_digest(cases: Sequence[Prepared]) -> str:
     """sha256 over the digests (`case_digest`) of prepared cases, in order; cases in files are not read for it."""
@@ -157,7 +169,6 @@ def fit(
         model, optimiser = accelerator.prepare(learner, optimiser)
         start = saved = time.perf_counter()
         answers: list[dict[str, float]] = []
-        model_now = Model(ema.module, recipe.spacing, recipe.window, recipe.patch, {"recipe": recipe.to_dict()})
         last = min(recipe.steps, stop_at if stop_at is not None else recipe.steps)
 
         def seconds() -> float:
@@ -204,8 +215,9 @@ def fit(
                     history.append(row | learner.noted)
                     losses = []
                     if held_out and measure:
-                        mine = held_out[rank() :: world()]
-                        answers = together(held_out_answers(model_now, mine, device=where, precision=plan.precision))
+                        mine, now = held_out[rank() :: world()], _model(ema.module, recipe, {})
+                        how = {"facts": step == last, "device": where, "precision": plan.precision}
+                        answers = together(held_out_answers(now, mine, **how))
                         history[-1]["held_out_dice"] = float(np.mean([one["dice"] for one in answers]))
                     if callback is not None:
                         callback(dict(history[-1]))

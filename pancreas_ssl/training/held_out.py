@@ -14,15 +14,21 @@ __all__ = ["held_out_answers", "measured_ranges"]
 
 
 def held_out_answers(
-    model: Model, cases: Sequence[Prepared], *, device: torch.device | str = "cpu", precision: str = "fp32"
+    model: Model,
+    cases: Sequence[Prepared],
+    *,
+    facts: bool = True,
+    device: torch.device | str = "cpu",
+    precision: str = "fp32",
 ) -> list[dict[str, float]]:
-    """`answer_facts` and `dice`, case by case: predicted as any scan is, most probable class, largest component.
+    """`dice` and `answer_facts`, case by case: predicted as any scan is, most probable class, largest component.
 
     Dice = 2 |P and L| / (|P| + |L|), 1 when both are empty. Label 1 is the pancreas whatever the number of classes.
 
     Args:
         model: its window is the patch of the training (InstanceNorm's statistics depend on it).
         cases: prepared cases with labels.
+        facts: False gives the Dice alone, which is all that a training's history takes.
 
     Example:
         >>> held_out_answers(model, held_out)[0]["dice"]    # doctest: +SKIP
@@ -33,7 +39,8 @@ def held_out_answers(
         mask, label = largest_component(probabilities.argmax(0) == 1).astype(bool), case.label[0] == 1
         total = int(mask.sum()) + int(label.sum())
         dice = 2 * int((mask & label).sum()) / total if total else 1.0
-        answers.append(answer_facts(probabilities, case, model.tissue_above) | {"dice": dice})
+        said = answer_facts(probabilities, case, model.tissue_above) if facts else {}
+        answers.append(said | {"dice": dice})
     return answers
 
 

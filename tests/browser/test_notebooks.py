@@ -31,12 +31,12 @@ def toy(lab):
 
 
 @pytest.mark.parametrize(
-    ("name", "through"),  # the last cell with controls, but for the quiz
+    ("name", "through"),  # a cell at or below the last one with controls, but for the quiz
     [
         ("00_start_here", "quiz("),
         ("01_data", "quiz("),
         ("02_baseline", "compare_models("),
-        ("02b_causes_and_remedies", "generalisation_dial("),
+        ("02b_causes_and_remedies", "apply_strong("),
         ("08_your_own_data", "slice_viewer("),
     ],
 )
@@ -47,8 +47,8 @@ def test_notebook_runs_in_jupyterlab(desk, place, name, through, course_weights)
     ran_well(desk, through)
     kinds = [kind for cell in desk.cells() for output in cell["outputs"] for kind in output.get("data", {})]
     assert "image/png" in kinds and "application/vnd.jupyter.widget-view+json" in kinds
-    assert desk.page.locator(".jp-RenderedImage img").count() >= 2
-    assert desk.page.locator("summary", has_text="Table").count() >= 2
+    assert desk.page.locator(".jp-RenderedImage img").count() >= 3
+    assert desk.page.locator("summary", has_text="Table").count() >= 3
     no_complaints(desk)
 
 
