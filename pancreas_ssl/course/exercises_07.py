@@ -9,13 +9,13 @@ from pancreas_ssl.course.questions_07 import QUESTIONS
 __all__ = ["EXERCISES", "QUESTIONS"]
 
 
-def _zero_inside(guided) -> bool:
-    return guided["low"] <= 0 <= guided["high"]
+def _zero_inside(unsure) -> bool:
+    return unsure["low"] <= 0 <= unsure["high"]
 
 
-def _allowed(guided):
+def _allowed(unsure):
     """The letter of the sentence that the numbers allow."""
-    return "A" if guided["shown"] else "B" if _zero_inside(guided) else "C"
+    return "A" if unsure["shown"] else "B" if _zero_inside(unsure) else "C"
 
 
 _SAID = {
@@ -27,9 +27,9 @@ _SAID = {
 }
 
 
-def _allowed_said(guided) -> str:
-    told = f"{guided['difference']:+.3f} ({guided['low']:+.3f} to {guided['high']:+.3f})"
-    return f"The difference is {told}. {_SAID[_allowed(guided)]}"
+def _allowed_said(unsure) -> str:
+    told = f"{unsure['difference']:+.3f} ({unsure['low']:+.3f} to {unsure['high']:+.3f})"
+    return f"The difference is {told}. {_SAID[_allowed(unsure)]}"
 
 
 def _paired(a, b):
@@ -144,38 +144,38 @@ EXERCISES = [
         wrong=(
             Wrong(
                 "no evidence means no effect",
-                lambda guided: "D",
+                lambda unsure: "D",
                 "D claims that there is no effect. Look at the far end of the interval: could a difference as large as "
                 "that be ruled out?",
             ),
             Wrong(
                 "an interval of patients",
-                lambda guided: "E",
+                lambda unsure: "E",
                 "The interval is one of the *mean* difference. How many patients gain is another question, which the "
                 "columns better and worse answer.",
             ),
             Wrong(
                 "met is shown",
-                lambda guided: "B" if guided["shown"] else "A",
+                lambda unsure: "B" if unsure["shown"] else "A",
                 "*Met* asks for the size of the difference, *shown* for what chance would rarely give. Look at `shown` "
                 "and not at the sign of the difference.",
             ),
             Wrong(
                 "zero inside or outside",
-                lambda guided: "C" if _zero_inside(guided) or guided["shown"] else "B",
+                lambda unsure: "C" if _zero_inside(unsure) or unsure["shown"] else "B",
                 "B and C differ in one thing, on which side of zero the two ends of the interval lie. Look at both.",
             ),
         ),
         solution="""
-if guided["shown"]:
+if unsure["shown"]:
     answer = "A"
-elif guided["low"] <= 0 <= guided["high"]:
+elif unsure["low"] <= 0 <= unsure["high"]:
     answer = "B"
 else:
     answer = "C"
 """,
         teaches=_allowed_said,
-        example=lambda: {"guided": {"difference": 0.06, "low": -0.01, "high": 0.12, "shown": False}},
+        example=lambda: {"unsure": {"difference": 0.06, "low": -0.01, "high": 0.12, "shown": False}},
     ),
     Exercise(
         id="07-2",

@@ -25,6 +25,7 @@ def pages_of_texts(glossary: Path) -> dict[str, str]:
     files = {"glossary": glossary, "changelog": BOOK / "changelog.md"}
     files |= {f"models/{name}": ASSETS / f"{name}.md" for name in _model_cards()}
     files |= {f"study/{name.lower()}": ASSETS / "study" / f"{name}.md" for name in ("PROTOCOL", "NOTES")}
+    files["study/protocol-2"] = ASSETS / "study2" / "PROTOCOL.md"
     files |= {f"teaching/{path.stem}": path for path in sorted((ASSETS / "teaching").glob("*.md"))}
     pages = {name: relinked(path.read_text(encoding="utf-8"), path, name) for name, path in files.items()}
     cards = {name: load_card(name) for name in list_cards()}
@@ -106,7 +107,7 @@ def contents(pages: Iterable[str], chapters: Sequence[Chapter]) -> str:
     parts = {
         "The course": [*(one.name for one in chapters), "glossary"],
         "For teachers": [page for page in pages if page.startswith("teaching/")],
-        "Data, networks, study": ["data/index", "models/index", "study/protocol", "study/notes"],
+        "Data, networks, study": ["data/index", "models/index", "study/protocol-2", "study/protocol", "study/notes"],
         "Reference": [page for page in ("api/commands", "api/index", "changelog", "about") if page in pages],
     }
     return "\n".join(_tree(names, title) for title, names in parts.items() if names)

@@ -1,4 +1,4 @@
-"""A fresh JupyterLab for each test, with a home of its own, and a Chromium that reaches nothing outside."""
+"""A JupyterLab with a home of its own, a folder of it for each test, and a Chromium that reaches nothing outside."""
 
 import json
 import os
@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -59,17 +61,35 @@ def chromium():
 
 @dataclass
 class Lab:
-    """A running JupyterLab: its address with the token, and the folder that it shows."""
+    """A running JupyterLab: its address, its token, the folder that it shows, and of that the part of one test."""
 
     address: str
     token: str
-    folder: Path
+    root: Path
+    part: str = ""
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.part
+
+    def page(self, name: str, workspace: str = "") -> str:
+        """Where a notebook of this test opens, with no other test's beside it."""
+        where = "/".join(filter(None, ("lab/workspaces", self.part + workspace, "tree", self.part, name)))
+        return f"{self.address}/{where}?token={self.token}"
+
+    def asked(self, path: str, method: str = "GET") -> bytes:
+        """What the server's interface answers."""
+        told = {"Authorization": f"token {self.token}"}
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{self.address}/api/{path}", method=method, headers=told), timeout=20
+        ) as answer:
+            return answer.read()
 
 
-@pytest.fixture
-def lab(tmp_path, course_cache):
+@contextmanager
+def jupyterlab(base: Path, cache: str) -> Iterator[Lab]:
     """JupyterLab on a free port; settings, kernels' home and cache are temporary."""
-    home, folder, settings = tmp_path / "home", tmp_path / "lab", tmp_path / "settings"
+    home, folder, settings = base / "home", base / "lab", base / "settings"
     for path in (home, folder):
         path.mkdir(exist_ok=True)
     for name, values in SETTINGS.items():
@@ -78,7 +98,7 @@ def lab(tmp_path, course_cache):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    token = secrets.token_hex(16)
+    lab = Lab(f"http://127.0.0.1:{port}", secrets.token_hex(16), folder)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "JPY_", "PANCREAS_SSL_"))}
     environment = kept | {
         "HOME": str(home),
@@ -89,49 +109,58 @@ def lab(tmp_path, course_cache):
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "PANCREAS_SSL_CACHE": course_cache,
+        "PANCREAS_SSL_CACHE": cache,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
-    with open(tmp_path / "lab.log", "w") as log:
+    with open(base / "lab.log", "w") as log:
         server = subprocess.Popen(
             [
                 sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-                "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}",
-                "--LabApp.expose_app_in_browser=True",
+                "--ServerApp.port_retries=0", f"--IdentityProvider.token={lab.token}",
+                f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True",
             ],
             env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=folder,
         )  # fmt: skip
     try:
-        _wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server, tmp_path / "lab.log")
-        yield Lab(f"http://127.0.0.1:{port}", token, folder)
+        _wait_for(lab, server, base / "lab.log")
+        yield lab
     finally:
         try:
-            _shut_down(port, token)
+            lab.asked("shutdown", "POST")  # it ends its kernels first
             server.wait(20)
         except Exception:
             server.kill()
             server.wait(20)
 
 
-def _wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float = 60) -> None:
+def _wait_for(lab: Lab, server: subprocess.Popen, log: Path, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if server.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
+            lab.asked("status")
+            return
         except OSError:
             time.sleep(0.3)
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
 
 
-def _shut_down(port: int, token: str) -> None:
-    """Ask the server to end; it ends its kernels first."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/shutdown", method="POST", headers={"Authorization": f"token {token}"}
-    )
-    urllib.request.urlopen(request, timeout=10).close()
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, course_cache):
+    """One JupyterLab for the tests of this process, as a reader's stays open: a start takes longer than some tests."""
+    with jupyterlab(tmp_path_factory.mktemp("jupyter"), course_cache) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(server, tmp_path):
+    """A folder and a workspace of the test's own in that JupyterLab; its kernels end with it."""
+    lab = replace(server, part=tmp_path.name)
+    lab.folder.mkdir()
+    yield lab
+    for session in json.loads(lab.asked("sessions")):
+        lab.asked(f"sessions/{session['id']}", "DELETE")
 
 
 @dataclass
@@ -145,7 +174,7 @@ class Desk:
 
     def open(self, name: str) -> None:
         """Open a notebook and wait until its kernel is ready."""
-        self.page.goto(f"{self.lab.address}/lab/tree/{name}?token={self.lab.token}")
+        self.page.goto(self.lab.page(name))
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=60_000,

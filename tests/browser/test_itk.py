@@ -10,6 +10,7 @@ import pytest
 from pancreas_ssl.errors import RunError
 from pancreas_ssl.widgets.itk_copies import ADDRESSES, copy_of, copy_packages, fetch_packages
 from pancreas_ssl.widgets.itk_server import enable_server
+from tests.browser.conftest import jupyterlab
 from tests.browser.helpers import becomes, ran_well, shots_folder
 
 VOLUME = """
@@ -44,12 +45,19 @@ def course_cache(copies, tmp_path, monkeypatch):
     return str(tmp_path / "cache")
 
 
+@pytest.fixture
+def server(course_cache, tmp_path):
+    """A JupyterLab of its own, with those settings."""
+    with jupyterlab(tmp_path, course_cache) as lab:
+        yield lab
+
+
 def shows(desk, name: str, *cells: str) -> bool:
     """Whether the viewer in a new notebook with these cells comes to show the volume."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (VOLUME, *cells)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
     nbformat.write(notebook, desk.lab.folder / f"{name}.ipynb")
-    desk.page.goto(f"{desk.lab.address}/lab/workspaces/{name}/tree/{name}.ipynb?token={desk.lab.token}")
+    desk.page.goto(desk.lab.page(f"{name}.ipynb", workspace=name))
     desk.page.locator(READY).wait_for(state="attached", timeout=60_000)
     desk.run_all()
     ran_well(desk)

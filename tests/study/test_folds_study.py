@@ -185,7 +185,7 @@ def test_fields_of_the_recipe_may_be_set_and_are_recorded(study, tmp_path, inlin
 
 
 def test_the_papers_protocol_runs_on_miniatures_of_the_real_sets(tmp_path, monkeypatch, inline):
-    """The file that ships, untouched: `nih_to_msd`; the sets are found by the names of their cards."""
+    """The file that ships, untouched: `nih_to_msd`, its first seed; the sets are found by the names of their cards."""
     for name, patients in (("nih", 4), ("msd", 2)):
         build(name, tmp_path / "data" / name, patients=patients)
     monkeypatch.setenv("PANCREAS_SSL_DATA", str(tmp_path / "data"))
@@ -195,9 +195,9 @@ def test_the_papers_protocol_runs_on_miniatures_of_the_real_sets(tmp_path, monke
     tiny = {"steps": 1, "warmup": 1, "channels": [4, 8], "patch": [16, 16, 16], "spacing": 10, "precision": "fp32"}
     words = [word for name, value in tiny.items() for word in ("--set", f"{name}={json.dumps(value)}")]
     out = tmp_path / "out"
-    assert main(["study", "--config", "nih_to_msd", "--out", str(out), "--device", "cpu", *words]) == 0
+    assert main(["study", "--config", "nih_to_msd", "--out", str(out), "--device", "cpu", "--seed", "0", *words]) == 0
     rows = pd.read_csv(out / "rows.csv")
-    assert len(inline) == 4 * 4 * len(config.seeds) and len(rows) == len(inline) * (1 + 2)
+    assert len(inline) == 4 * 4 and 0 in config.seeds and len(rows) == len(inline) * (1 + 2)
     home = rows[rows["source"] == "nih/nih"]
     assert (
         home.groupby(["arm", "seed"])["case"].nunique().eq(4).all()
