@@ -42,6 +42,13 @@ def shots_folder(fallback: Path) -> Path:
     return folder
 
 
+def kept(shown: np.ndarray, path: Path) -> None:
+    """Write what was seen; a second screenshot of the same would only cost time."""
+    from PIL import Image
+
+    Image.fromarray(shown.astype(np.uint8)).save(path)
+
+
 def settled(desk) -> None:
     """Wait until the kernel is idle and the widgets' pictures and words have stood still for a while.
 

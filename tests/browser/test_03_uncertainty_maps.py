@@ -1,6 +1,6 @@
 """Notebook 03 in JupyterLab: it runs, and each control of the region explorer, sent to both ends, moves the picture."""
 
-from tests.browser.helpers import clicked, differ, no_complaints, pressed, ran_well, shots_folder
+from tests.browser.helpers import clicked, differ, kept, no_complaints, pressed, ran_well, shots_folder
 
 SLIDERS = ["τ", "s (mm)", "a", "slice", "overlay"]  # in the order of the page
 ORDER = (0, 2, 4, 1, 3)  # a wide s hides what a does, and the last slices lie beyond the organ
@@ -21,10 +21,9 @@ def test_the_region_explorer_follows_the_hand(desk, place, course_weights, tmp_p
     for number in ORDER:
         what = SLIDERS[number]
         said = status.inner_text()
-        picture.screenshot(path=shots / f"03_{number}_before.png")
         for key in ("Home", "End"):
             before, after = pressed(desk, handles.nth(number), picture, key)
-            picture.screenshot(path=shots / f"03_{number}_{key}.png")
+            kept(after, shots / f"03_{number}_{key}.png")
             assert differ(before, after), f"{what} sent to its {key} changes the picture"
         assert what == "overlay" or status.inner_text() != said, f"{what} changes the words"
         back = {"τ": 12, "slice": 25}.get(what, 0)  # to a threshold that leaves some core, and into the organ

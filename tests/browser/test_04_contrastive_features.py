@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.helpers import chosen, clicked, differ, no_complaints, pressed, ran_well, shots_folder
+from tests.browser.helpers import chosen, clicked, differ, kept, no_complaints, pressed, ran_well, shots_folder
 
 EXPLORER, CIRCLE = (["voxel", "label"], ["angle", "spread", "point", "temperature", "margin"])  # in the page's order
 
@@ -29,11 +29,10 @@ def test_circle_and_explorer_follow_the_hand(notebook, tmp_path):
         picture = pictures.nth(which)
         picture.scroll_into_view_if_needed()
         for number, what in enumerate(names):
-            picture.screenshot(path=shots / f"04_{which}_{number}_before.png")
             said = {status.nth(which).inner_text()}
             for key in ("Home", "End"):
                 before, after = pressed(notebook, handles.nth(first + number), picture, key)
-                picture.screenshot(path=shots / f"04_{which}_{number}_{key}.png")
+                kept(after, shots / f"04_{which}_{number}_{key}.png")
                 assert after.shape != before.shape or abs(after - before).mean() > 0.02, f"{what}, {key}"
                 said.add(status.nth(which).inner_text())
             assert what == "label" or len(said) > 1, f"{what} changes the words"

@@ -3,7 +3,7 @@
 import pytest
 
 from pancreas_ssl.inference import known_weights
-from tests.browser.helpers import chosen, clicked, differ, no_complaints, pressed, ran_well, shots_folder
+from tests.browser.helpers import chosen, clicked, differ, kept, no_complaints, pressed, ran_well, shots_folder
 
 SLIDERS = ["strength", "draw", "slice"]  # in the order of the page
 needs_weights = pytest.mark.skipif("restoration" not in known_weights(), reason="no weights with a restoration head")
@@ -23,7 +23,7 @@ def test_the_playground_follows_the_hand(desk, place, course_weights, tmp_path):
     desk.page.locator(".widget-hbox", has=picture).last.screenshot(path=shots / "05_playground.png")
     for name in ("corrupted", "difference", "original", "corrupted"):
         before, after = clicked(desk, picture, name)
-        picture.screenshot(path=shots / f"05_show_{name}.png")
+        kept(after, shots / f"05_show_{name}.png")
         assert differ(before, after), f"show {name} changes the picture"
     family, where = (desk.page.locator(".widget-dropdown select").nth(n) for n in (0, 1))
     assert family.evaluate("menu => menu.selectedOptions[0].label").startswith("mixed")
@@ -31,17 +31,16 @@ def test_the_playground_follows_the_hand(desk, place, course_weights, tmp_path):
     for menu, option in choices:
         said = status.inner_text()
         before, after = chosen(desk, picture, menu, option)
-        picture.screenshot(path=shots / f"05_{option.split()[0]}.png")
+        kept(after, shots / f"05_{option.split()[0]}.png")
         assert differ(before, after), f"{option} changes the picture"
         assert status.inner_text() != said
     for number, what in enumerate(SLIDERS):
         said = status.inner_text()
-        picture.screenshot(path=shots / f"05_{what}_before.png")
         if what == "draw":  # it starts at its lower end
             pressed(desk, handles.nth(number), picture, "ArrowUp")
         for key in ("Home", "End"):
             before, after = pressed(desk, handles.nth(number), picture, key)
-            picture.screenshot(path=shots / f"05_{what}_{key}.png")
+            kept(after, shots / f"05_{what}_{key}.png")
             assert differ(before, after), f"{what} sent to its {key} changes the picture"
         assert status.inner_text() != said, f"{what} changes the words"
     assert desk.page.locator("div[role=alert]").count() == 0
