@@ -163,7 +163,8 @@ EXERCISES = [
             Wrong(
                 "zero inside or outside",
                 lambda unsure: "C" if _zero_inside(unsure) or unsure["shown"] else "B",
-                "B and C differ in one thing, on which side of zero the two ends of the interval lie. Look at both.",
+                "First look at `shown`: where it is true, neither B nor C fits. Else they differ in one thing, on "
+                "which side of zero the two ends of the interval lie.",
             ),
         ),
         solution="""

@@ -16,7 +16,8 @@ QUESTIONS = [
             ),
             Choice("it can't meet the target", "Chance alone puts its difference above zero about every other time."),
             Choice(
-                "it would meet it in one study of twenty", "That is how often it would be *shown*, at p below 0.05."
+                "it would meet it in one study of twenty",
+                "That is how often its p-value would be below 0.05, on either side of zero. *Met* asks for the sign.",
             ),
         ),
     ),
