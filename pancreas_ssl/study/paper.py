@@ -183,8 +183,9 @@ def _comparisons(found: ShippedStudy) -> str:
             outcome = ""
             if row.decides:
                 least = rf"$\geq$ {row.target:.3f}" if row.target > 0 else r"$>$ 0"
-                outcome = f"{least}: " + ("not met" if not row.met else "shown" if row.shown else "met, not shown")
-            cells += [_p(row.p), _p(row.holm_p) if row.decides else "", outcome]
+                kind = "not met" if not row.met else "shown" if row.shown else "met, not shown"
+                outcome = f"{least}: {'open' if pd.isna(row.met) else kind}"
+            cells += [_p(row.p), _p(row.holm_p) if pd.notna(row.holm_p) else "", outcome]
             bold = [rf"\textbf{{{cell}}}" if cell and row.decides else cell for cell in (tex(row.source), *cells)]
             rows.append([bold[0], str(row.patients), str(row.seeds), *bold[1:]])
     heads = ["Source", "n", "Seeds", "Difference", r"95 \% interval", "Better/worse", "p", "Holm p", "Target: outcome"]
@@ -195,13 +196,14 @@ def _comparisons(found: ShippedStudy) -> str:
 
 def _comparisons_caption(found: ShippedStudy) -> str:
     deciding = found.comparisons[found.comparisons["decides"].astype(bool)]
-    met, shown = deciding["met"].eq(True), deciding["shown"].eq(True)
+    met, shown, unmet = deciding["met"].eq(True), deciding["shown"].eq(True), deciding["met"].eq(False)
+    left = f", {len(deciding) - (met | unmet).sum()} open, as seeds are missing" if not (met | unmet).all() else ""
     return (
         f"Study '{found.config.name}', comparisons named beforehand: differences in Dice unless another metric is "
         f"named, with 95 % intervals (bootstrap, patients and seeds crossed). Bold lines decide. Met: the difference "
         f"reaches its target and is above 0; shown: besides, p after Holm's correction is below 0.05. n, better and "
         f"worse count patients. Of {len(deciding)} comparisons {shown.sum()} met and shown, {(met & ~shown).sum()} "
-        f"met but not shown, {(~met).sum()} not met. {_limits(found)}"
+        f"met but not shown, {unmet.sum()} not met{left}. {_limits(found)}"
     ).strip()
 
 

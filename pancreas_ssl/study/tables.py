@@ -64,8 +64,9 @@ def comparisons_table(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
     into Holm's correction (the mean, or the only source), and only it has holm_p; met, whether the difference
     reaches its target; and shown, whether besides the corrected p is below 0.05.
 
-    Of cells that are not there yet: a comparison has the seeds that both of its arms have; one without any has no line,
-    but counts in Holm's correction, with a p of 1. With folds, `over_folds` comes first."""
+    Of cells that are not there yet: a comparison has the seeds that both of its arms have, and no line without any. It
+    is open until all seeds of the study are there (neither met nor shown is said), and so counts in Holm's correction
+    with a p of 1. With folds, `over_folds` comes first."""
     tables, rows = [], over_folds(rows)
     for comparison in study.comparisons:
         sources = [full_name(source) for source in study.compared(comparison)]
@@ -87,11 +88,12 @@ def comparisons_table(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=_COMPARED)
     table = pd.concat(tables, ignore_index=True)
     deciding = table["decides"]
-    missing = len(study.comparisons) - len(tables)
-    table.loc[deciding, "holm_p"] = holm([*table.loc[deciding, "p"], *[1.0] * missing])[: deciding.sum()]
+    whole = deciding & (table["seeds"] >= len(study.seeds))
+    missing = len(study.comparisons) - whole.sum()
+    table.loc[whole, "holm_p"] = holm([*table.loc[whole, "p"], *[1.0] * missing])[: whole.sum()]
     met = (table["difference"] >= table["target"]) & (table["difference"] > 0)
-    table["met"] = met.where(deciding)
-    table["shown"] = (met & (table["holm_p"] < LEVEL)).where(deciding)
+    table["met"] = met.where(whole)
+    table["shown"] = (met & (table["holm_p"] < LEVEL)).where(whole)
     return table[_COMPARED]
 
 

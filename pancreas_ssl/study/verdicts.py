@@ -9,7 +9,7 @@ __all__ = ["differs_in", "verdicts"]
 
 
 def verdicts(comparisons: pd.DataFrame) -> list[str]:
-    """One sentence for each comparison: difference, interval, target, and whether it is met and shown.
+    """One sentence for each comparison: difference, interval, target, and whether it is met and shown, or open.
 
     Args:
         comparisons: of `comparisons_table`; the deciding lines count.
@@ -27,9 +27,10 @@ def verdicts(comparisons: pd.DataFrame) -> list[str]:
         close = abs(row.holm_p - LEVEL) < 0.005  # a p of 0.0504 should not read 0.050
         p = "< 0.001" if row.holm_p < 0.001 else f"{row.holm_p:.{4 if close else 3}f}"
         outcome = "not met" if not row.met else "met and shown" if row.shown else "met, but not shown"
+        outcome = f"open, as seeds are missing ({row.seeds} there)" if pd.isna(row.met) else f"{outcome} (Holm p {p})"
         sentences.append(
             f"{row.comparison}: {row.arm} - {row.against} = {row.difference:+.3f} {row.metric} "
-            f"({row.low:+.3f} to {row.high:+.3f}), target {target}: {outcome} (Holm p {p})."
+            f"({row.low:+.3f} to {row.high:+.3f}), target {target}: {outcome}."
         )
     return sentences
 

@@ -136,13 +136,15 @@ def test_a_sitting_runs_the_cells_that_it_is_asked_for(config, tmp_path, card, i
     assert inline == [("supervised", 1), ("eager", 1)]
     found = pd.read_csv(files["comparisons"]).query("decides")
     assert found["comparison"].tolist() == ["eager"] and found["seeds"].tolist() == [1]
-    assert found["holm_p"].iloc[0] == min(1, 2 * found["p"].iloc[0])  # the other comparison still counts
+    assert found[["holm_p", "met", "shown"]].isna().all(axis=None), "open until all seeds are there"
     assert "**Unfinished: 2 of 6 cells are here.**" in files["report"].read_text()
     assert "--arm eager --seed 1" in files["report"].read_text()
     run_study(path, out, seeds=[0], **how)
     assert inline[2:] == [("supervised", 0), ("eager", 0), ("noisy", 0)]
-    found = pd.read_csv(files["comparisons"]).query("decides").set_index("comparison")["seeds"]
-    assert found.to_dict() == {"noisy": 1, "eager": 2}
+    found = pd.read_csv(files["comparisons"]).query("decides").set_index("comparison")
+    assert found["seeds"].to_dict() == {"noisy": 1, "eager": 2}
+    assert found["holm_p"].isna().to_dict() == {"noisy": True, "eager": False}
+    assert found.loc["eager", "holm_p"] == min(1, 2 * found.loc["eager", "p"])  # the other one still counts
 
 
 def test_another_study_in_the_folder_is_refused_before_anything_runs(copied, inline):

@@ -6,7 +6,7 @@ import pytest
 from pancreas_ssl.study import differs_in, load_study, verdicts
 
 LINE = {"comparison": "both", "arm": "dual", "against": "plain", "metric": "dice", "decides": True,
-        "difference": 0.041, "low": -0.01, "high": 0.09, "holm_p": 0.03, "target": 0.03}  # fmt: skip
+        "seeds": 2, "difference": 0.041, "low": -0.01, "high": 0.09, "holm_p": 0.03, "target": 0.03}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ LINE = {"comparison": "both", "arm": "dual", "against": "plain", "metric": "dice
         ({"met": False, "shown": False, "difference": -0.02, "target": 0.0}, "= -0.020 dice (-0.010 to +0.090), "
                                                                            "target above 0: not met"),
         ({"met": True, "shown": True, "holm_p": 0.0001}, "(Holm p < 0.001)."),
+        ({"met": None, "shown": None, "holm_p": float("nan")}, "+0.030: open, as seeds are missing (2 there)."),
     ],
 )  # fmt: skip
 def test_met_and_shown_are_told_apart(change, words):
