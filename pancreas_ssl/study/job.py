@@ -89,10 +89,12 @@ def _run(job: Job, folder: Path, device: str, stopping, checkpoint_seconds: floa
         done |= {"arm": job.arm, "base": job.base.arm, "seconds": 0.0}
     _measure(job, folder, home, device, stopping)
     done |= {"rows": len(repair_rows(folder / "rows.jsonl")), "finished": _now()}
-    write_text(folder / "done.json", json.dumps(done) + "\n")
     if record_of(folder / "checkpoint.pt") is not None:
         (folder / "checkpoint.pt").unlink()
-    _log(folder, "done")
+    log = folder / "log.txt"
+    if not (log.exists() and log.read_text(encoding="utf-8").endswith(" done\n")):  # a kill may follow it
+        _log(folder, "done")
+    write_text(folder / "done.json", json.dumps(done) + "\n")
     return done
 
 

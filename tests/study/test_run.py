@@ -166,7 +166,11 @@ def test_only_the_rows_that_are_missing_are_made_again(copied, inline):
     assert inline == [("noisy", 1)] and (job / "rows.jsonl").read_bytes() == rows
     assert (job / "weights.safetensors").stat().st_mtime_ns == weights
     assert (out / "rows.csv").read_bytes() == table
-    assert (job / "log.txt").read_text().count("row tiny/V V_001") == 2  # the torn one alone
+    log = (job / "log.txt").read_text()
+    assert log.count("row tiny/V V_001") == 2  # the torn one alone
+    (job / "done.json").unlink()  # as if it had been killed just before the end
+    run_study(path, out, device="cpu", say=lambda line: None)
+    assert (job / "log.txt").read_text() == log and (job / "done.json").exists()
 
 
 def test_a_job_that_fails_leaves_the_others_and_is_named(config, tmp_path, inline):
