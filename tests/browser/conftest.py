@@ -72,7 +72,7 @@ class Lab:
     def folder(self) -> Path:
         return self.root / self.part
 
-    def page(self, name: str, workspace: str = "") -> str:
+    def address_of(self, name: str, workspace: str = "") -> str:
         """Where a notebook of this test opens, with no other test's beside it."""
         where = "/".join(filter(None, ("lab/workspaces", self.part + workspace, "tree", self.part, name)))
         return f"{self.address}/{where}?token={self.token}"
@@ -174,7 +174,7 @@ class Desk:
 
     def open(self, name: str) -> None:
         """Open a notebook and wait until its kernel is ready."""
-        self.page.goto(self.lab.page(name))
+        self.page.goto(self.lab.address_of(name))
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=60_000,

@@ -57,7 +57,7 @@ def shows(desk, name: str, *cells: str) -> bool:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (VOLUME, *cells)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
     nbformat.write(notebook, desk.lab.folder / f"{name}.ipynb")
-    desk.page.goto(desk.lab.page(f"{name}.ipynb", workspace=name))
+    desk.page.goto(desk.lab.address_of(f"{name}.ipynb", workspace=name))
     desk.page.locator(READY).wait_for(state="attached", timeout=60_000)
     desk.run_all()
     ran_well(desk)
