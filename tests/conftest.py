@@ -78,10 +78,18 @@ def real_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def course_cache(tmp_path_factory) -> str:
-    """One cache folder for all notebook runs of a session and its processes: phantom cases are made once."""
+def shared_folder(tmp_path_factory) -> Path:
+    """One folder for a session and all its processes."""
     base = tmp_path_factory.getbasetemp()
-    return str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "course-cache")
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def course_cache(shared_folder) -> str:
+    """One cache folder for all notebook runs: phantom cases are made once."""
+    return str(shared_folder / "course-cache")
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,17 @@
-"""One cache for all tests of studies, so that the few phantom cases and the device's probe are made once."""
+"""One cache for all tests of studies: the few phantom cases, the device's probe and a finished study are made once."""
+
+import json
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.study.helpers import settings, write, write_card
 
 
 @pytest.fixture(scope="session")
-def study_cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("study-cache")
+def study_cache(shared_folder):
+    return shared_folder / "study-cache"
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +20,10 @@ def _cache(study_cache, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def card(tmp_path_factory):
-    return write_card(tmp_path_factory.mktemp("card"))
+def card(shared_folder):
+    with FileLock(shared_folder / "card.lock"):
+        path = shared_folder / "tiny.md"
+        return path if path.exists() else write_card(shared_folder)
 
 
 @pytest.fixture
@@ -45,16 +51,21 @@ def inline(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def finished_study(tmp_path_factory, card, study_cache):
+def finished_study(shared_folder, card, study_cache):
     """The tiny study with an oracle arm, run once in processes: (configuration, folder, lines that it said, files)."""
     from pancreas_ssl.study import run_study
 
-    folder = tmp_path_factory.mktemp("finished")
-    values = settings(card)
-    values["arms"]["oracle/V"] = {"oracle": f"{card}/V"}
-    values["comparisons"].append({"name": "oracle", "arm": "oracle/V", "against": "supervised"})
-    path, said = write(folder / "study.yml", values), []
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PANCREAS_SSL_CACHE", str(study_cache))
-        files = run_study(path, folder / "out", workers=2, device="cpu", say=said.append)
-    return path, folder / "out", said, files
+    folder = shared_folder / "finished"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"), pytest.MonkeyPatch.context() as patched:
+        kept = folder / "said.json"
+        if not kept.exists():
+            values = settings(card)
+            values["arms"]["oracle/V"] = {"oracle": f"{card}/V"}
+            values["comparisons"].append({"name": "oracle", "arm": "oracle/V", "against": "supervised"})
+            path, said = write(folder / "study.yml", values), []
+            patched.setenv("PANCREAS_SSL_CACHE", str(study_cache))
+            files = run_study(path, folder / "out", workers=2, device="cpu", say=said.append)
+            kept.write_text(json.dumps([said, {name: str(file) for name, file in files.items()}]))
+    said, files = json.loads(kept.read_text())
+    return folder / "study.yml", folder / "out", said, {name: Path(file) for name, file in files.items()}
