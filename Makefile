@@ -22,7 +22,7 @@ lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks
 
 test: $(STAMP) chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 book: $(STAMP)
 	$(BIN)/pancreas-ssl book

@@ -22,9 +22,9 @@ for script; do :; done
 id=$(( $(cat "$0.id" 2>/dev/null) + 1 )); echo $id > "$0.id"
 range=$(sed -n 's/^#SBATCH --array=\\([0-9]*\\)-\\([0-9]*\\).*/\\1 \\2/p' "$script")
 export SLURM_NTASKS=1 SLURM_JOB_NUM_NODES=1 SLURM_NODEID=0 SLURM_PROCID=0 SLURM_LOCALID=0
-if [ -z "$range" ]; then SLURM_JOB_ID=$id bash "$script" > /dev/null 2>&1 & echo $! > "$0.pid.$id"
+if [ -z "$range" ]; then SLURM_JOB_ID=$id bash "$script" &> "$0.log.$id" & echo $! > "$0.pid.$id"
 else for k in $(seq $range); do
-  SLURM_JOB_ID=$(( 1000 * id + k )) SLURM_ARRAY_JOB_ID=$id SLURM_ARRAY_TASK_ID=$k bash "$script" > /dev/null 2>&1 &
+  SLURM_JOB_ID=$(( 1000 * id + k )) SLURM_ARRAY_JOB_ID=$id SLURM_ARRAY_TASK_ID=$k bash "$script" &> "$0.log.${id}_$k" &
   echo $! > "$0.pid.${id}_$k"
 done; fi
 echo Submitted batch job $id
@@ -115,7 +115,8 @@ def test_slurm_runs_its_own_script(tmp_path, stand_ins):
     assert sorted(one.result for one in found) == [0, 1, 2, 3]
     assert sorted((tmp_path / "ended.txt").read_text().split()) == list("0123"), "a finished job was repeated"
     first, again = sorted((tmp_path / "out/slurm").glob("*_submission.sh"))
-    assert "--array=0-3%2" in first.read_text() and "--array" not in again.read_text()
+    said = {path.name: path.read_text() for path in stand_ins.glob("sbatch.log.*")}
+    assert "--array=0-3%2" in first.read_text() and "--array" not in again.read_text(), said
 
 
 def test_a_plan_is_said_instead_of_run(tmp_path):
