@@ -90,7 +90,7 @@ def _wanted(card: Card, sources=None, splits=None, ids=None) -> list[tuple[str, 
     for source in sources or ():
         _check_source(card, source)
     rows = [(s, k, i) for s, parts in card.splits.items() for k, listed in parts.items() for i in listed]
-    rows = [row for row in rows if not sources or row[0] in sources]
+    rows = [row for row in rows if sources is None or row[0] in sources]
     for position, names, what in ((1, splits, "split"), (2, ids, "case")):
         there = list(dict.fromkeys(row[position] for row in rows))
         for name in names or ():
@@ -98,7 +98,7 @@ def _wanted(card: Card, sources=None, splits=None, ids=None) -> list[tuple[str, 
                 some = ", ".join(there[:8]) or "none; list case ids under splits in a copy of the card"
                 where = ", ".join(sources or card.sources)
                 raise InputError(f"card {card.name} has no {what} {name} in {where}; it has {some}")
-        rows = [row for row in rows if not names or row[position] in names]
+        rows = [row for row in rows if names is None or row[position] in names]
     return rows
 
 

@@ -105,10 +105,11 @@ def held_out_patient(number: int, source: str = "phantom/A") -> Case:
     Raises:
         InputError: that patient is not held out.
     """
-    found = {int(case.id.split("_")[-1]): case for case in cases(source, split="held_out")}
-    there = f"a held-out patient of {source}, {min(found)} to {max(found)}"
-    require(number in found, there, number, "choose one of them")
-    return found[number]
+    card, key = find_source(source)
+    numbers = [int(name.split("_")[-1]) for name in card.splits[key]["held_out"]]
+    there = f"a held-out patient of {source}, {min(numbers)} to {max(numbers)}"
+    require(number in numbers, there, number, "choose one of them")
+    return cases(card, key, "held_out", most=numbers.index(number) + 1)[-1]
 
 
 def read_scan(case: Case) -> ReadScan:

@@ -93,7 +93,8 @@ def test_one_scan_of_a_real_set_is_looked_at(miniature, monkeypatch):
         look_at("msd", 4, home="msd")
 
 
-def test_a_patient_who_is_not_held_out_gets_one_sentence():
+def test_a_patient_who_is_not_held_out_gets_one_sentence(cache):
     assert held_out_patient(24).id.endswith("24")
+    assert len(list(cache.glob("phantom-*/A/A_*"))) == 1, "no other was made"
     with pytest.raises(InputError, match="phantom/A, 24 to 31, got 40"):
         held_out_patient(40)
