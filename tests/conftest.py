@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -53,22 +54,6 @@ def cache(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def miniature(tmp_path_factory) -> Callable[[str], Path]:
-    """The folder of a set's miniature, which its card takes as root: `miniature("nih")`. Built once; do not change it.
-
-    The folder above it holds each set under its card's name, as PANCREAS_SSL_DATA does.
-    """
-    from tests.miniatures import build
-
-    home = tmp_path_factory.mktemp("miniatures")
-
-    def folder(name: str) -> Path:
-        return home / name if (home / name).exists() else build(name, home / name)
-
-    return folder
-
-
-@pytest.fixture(scope="session")
 def real_folder() -> Path:
     """The folder with real CT (PANCREAS_SSL_REAL, else ../shared/real beside the checkout)."""
     folder = Path(os.environ.get("PANCREAS_SSL_REAL", REPOSITORY.parent / "shared" / "real"))
@@ -83,6 +68,23 @@ def shared_folder(tmp_path_factory) -> Path:
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
     folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def miniature(shared_folder) -> Callable[[str], Path]:
+    """The folder of a set's miniature, which its card takes as root: `miniature("nih")`. Built once; do not change it.
+
+    The folder above it holds each set under its card's name, as PANCREAS_SSL_DATA does.
+    """
+    from tests.miniatures import build
+
+    home = shared_folder / "miniatures"
+
+    def folder(name: str) -> Path:
+        with FileLock(shared_folder / f"{name}.lock"):
+            return home / name if (home / name).exists() else build(name, home / name)
+
     return folder
 
 

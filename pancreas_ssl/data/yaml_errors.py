@@ -6,7 +6,7 @@ built, and only text, finite numbers, true, false and null are taken as values.
 
 import difflib
 import math
-import unicodedata
+import re
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -24,6 +24,7 @@ T = TypeVar("T")
 empty_is_no_keys = BeforeValidator(lambda value: {} if value is None else value)
 BYTES, NODES, DEPTH, KEY = 1_000_000, 20_000, 20, 200  # limits: of a file, its entries, their nesting, a key's letters
 _PLAIN = ("map", "seq", "str", "int", "float", "bool", "null", "merge", "timestamp")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # and lone surrogates; not tab and line end
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in _PLAIN}
 
 
@@ -46,18 +47,10 @@ def read_text(path: Path, what: str) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise InputError(f"expected {what} in UTF-8, line {line} of {path} is not; save it as UTF-8") from error
-    if (at := _control(text)) is not None:
-        character, line = f"U+{ord(text[at]):04X}", text.count("\n", 0, at) + 1
+    if found := _CONTROL.search(text):
+        character, line = f"U+{ord(found[0]):04X}", text.count("\n", 0, found.start()) + 1
         raise InputError(f"expected {what}, line {line} of {path} has the control character {character}; remove it")
     return text
-
-
-def _control(text: str) -> int | None:
-    """Where the first control character or lone surrogate stands, tabs and line ends aside."""
-    if text.isascii() and text.isprintable():
-        return None
-    kinds = ((i, c) for i, c in enumerate(text) if c not in "\t\n")
-    return next((i for i, c in kinds if unicodedata.category(c) in ("Cc", "Cs")), None)
 
 
 def read_yaml(path: Path, what: str) -> tuple[dict[str, Any], Lines]:
@@ -169,7 +162,7 @@ def _check_values(node: yaml.Node, place: Place, loader: _Bounded, seen: set[int
             shown = key.value if isinstance(key.value, str) else "a list or keys and values"
             line, remedy = key.start_mark.line, "put the key into quotes or name it otherwise"
             loader.check(text, line, f"text as a key in {at}", shown[:60], remedy)
-            short = 0 < len(key.value) <= KEY and _control(key.value) is None
+            short = 0 < len(key.value) <= KEY and not _CONTROL.search(key.value)
             wanted = f"a key of 1 to {KEY} letters without control characters in {at}"
             loader.check(short, line, wanted, repr(key.value[:60]), remedy)
             _check_values(value, (*place, key.value), loader, seen)
@@ -178,7 +171,7 @@ def _check_values(node: yaml.Node, place: Place, loader: _Bounded, seen: set[int
     loader.check(tag != "timestamp", line, f"text or a number as {at}", f"the date {shown}", remedy)
     if tag == "str":
         loader.check(
-            _control(node.value) is None, line, f"text without control characters as {at}", repr(shown), remedy
+            not _CONTROL.search(node.value), line, f"text without control characters as {at}", repr(shown), remedy
         )
     elif tag in ("int", "float"):
         wanted = f"a finite number below 2 to the power of 63 as {at}"

@@ -11,7 +11,6 @@ from pancreas_ssl.data.roles import open_cases
 from pancreas_ssl.lessons.home_and_away import read_scan
 from pancreas_ssl.runs.notebook import run_notebook
 from pancreas_ssl.runs.results import recorded
-from tests.miniatures import build
 from tests.notebooks.parallel import QUICK, started
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
@@ -36,12 +35,10 @@ BY_SOURCE = {
 
 
 @pytest.fixture(scope="module")
-def sets(tmp_path_factory) -> Path:
+def sets(miniature) -> Path:
     """The folder that PANCREAS_SSL_DATA names."""
-    folder = tmp_path_factory.mktemp("sets")
-    for name in ("nih", "msd"):
-        build(name, folder / name)
-    return folder
+    assert miniature("nih").parent == miniature("msd").parent
+    return miniature("msd").parent
 
 
 @pytest.fixture(scope="module")
