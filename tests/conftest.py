@@ -54,15 +54,6 @@ def cache(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_folder() -> Path:
-    """The folder with real CT (PANCREAS_SSL_REAL, else ../shared/real beside the checkout)."""
-    folder = Path(os.environ.get("PANCREAS_SSL_REAL", REPOSITORY.parent / "shared" / "real"))
-    if not (folder / "totalseg_ct_3mm.nii.gz").is_file():
-        pytest.skip(f"no real CT in {folder}; set PANCREAS_SSL_REAL to a folder that holds it")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory) -> Path:
     """One folder for a session and all its processes."""
     base = tmp_path_factory.getbasetemp()
@@ -72,19 +63,36 @@ def shared_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def miniature(shared_folder) -> Callable[[str], Path]:
+def once(shared_folder) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`once(name, make)` is that path in the shared folder; the first process that asks calls `make(path)`."""
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        path = shared_folder / name
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                make(path)
+        return path
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def miniature(once) -> Callable[[str], Path]:
     """The folder of a set's miniature, which its card takes as root: `miniature("nih")`. Built once; do not change it.
 
     The folder above it holds each set under its card's name, as PANCREAS_SSL_DATA does.
     """
     from tests.miniatures import build
 
-    home = shared_folder / "miniatures"
+    return lambda name: once(f"miniatures/{name}", lambda folder: build(name, folder))
 
-    def folder(name: str) -> Path:
-        with FileLock(shared_folder / f"{name}.lock"):
-            return home / name if (home / name).exists() else build(name, home / name)
 
+@pytest.fixture(scope="session")
+def real_folder() -> Path:
+    """The folder with real CT (PANCREAS_SSL_REAL, else ../shared/real beside the checkout)."""
+    folder = Path(os.environ.get("PANCREAS_SSL_REAL", REPOSITORY.parent / "shared" / "real"))
+    if not (folder / "totalseg_ct_3mm.nii.gz").is_file():
+        pytest.skip(f"no real CT in {folder}; set PANCREAS_SSL_REAL to a folder that holds it")
     return folder
 
 

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from tests.study.helpers import settings, write, write_card
 
@@ -20,10 +19,8 @@ def _cache(study_cache, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def card(shared_folder):
-    with FileLock(shared_folder / "card.lock"):
-        path = shared_folder / "tiny.md"
-        return path if path.exists() else write_card(shared_folder)
+def card(once):
+    return once("tiny.md", lambda path: write_card(path.parent))
 
 
 @pytest.fixture
@@ -51,21 +48,20 @@ def inline(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def finished_study(shared_folder, card, study_cache):
+def finished_study(once, card, study_cache):
     """The tiny study with an oracle arm, run once in processes: (configuration, folder, lines that it said, files)."""
     from pancreas_ssl.study import run_study
 
-    folder = shared_folder / "finished"
-    folder.mkdir(exist_ok=True)
-    with FileLock(folder / "lock"), pytest.MonkeyPatch.context() as patched:
-        kept = folder / "said.json"
-        if not kept.exists():
-            values = settings(card)
-            values["arms"]["oracle/V"] = {"oracle": f"{card}/V"}
-            values["comparisons"].append({"name": "oracle", "arm": "oracle/V", "against": "supervised"})
-            path, said = write(folder / "study.yml", values), []
+    def run(kept: Path) -> None:
+        values = settings(card)
+        values["arms"]["oracle/V"] = {"oracle": f"{card}/V"}
+        values["comparisons"].append({"name": "oracle", "arm": "oracle/V", "against": "supervised"})
+        path, said = write(kept.parent / "study.yml", values), []
+        with pytest.MonkeyPatch.context() as patched:
             patched.setenv("PANCREAS_SSL_CACHE", str(study_cache))
-            files = run_study(path, folder / "out", workers=2, device="cpu", say=said.append)
-            kept.write_text(json.dumps([said, {name: str(file) for name, file in files.items()}]))
+            files = run_study(path, kept.parent / "out", workers=2, device="cpu", say=said.append)
+        kept.write_text(json.dumps([said, {name: str(file) for name, file in files.items()}]))
+
+    kept = once("finished/said.json", run)
     said, files = json.loads(kept.read_text())
-    return folder / "study.yml", folder / "out", said, {name: Path(file) for name, file in files.items()}
+    return kept.parent / "study.yml", kept.parent / "out", said, {name: Path(file) for name, file in files.items()}
