@@ -155,7 +155,8 @@ def fetch(
     """
     card, inside = _card_and_source(card, None)
     folder = _folder(card, root, there=getattr(card.access, "download", None) is None)
-    wanted = _wanted(card, _as_list(sources) or ([inside] if inside else None), _as_list(splits), _as_list(ids))
+    sources = inside if sources is None else sources
+    wanted = _wanted(card, _as_list(sources), _as_list(splits), _as_list(ids))
     laid_out = card.sources if isinstance(card.access, GenerateAccess) else ()  # one folder for each
     for place in () if isinstance(card.access, FolderAccess) else (folder, *(folder / name for name in laid_out)):
         sweep(place)

@@ -134,6 +134,7 @@ def test_only_missing_cases_are_made_and_each_has_its_digest(cache, small_phanto
     folder = fetch("phantom", ids=["A_030"], progress=False)
     assert folder.parent == cache and small_phantom.made == [("A", 30)]
     fetch("phantom", ids=[], progress=False)
+    fetch("phantom", sources=[], progress=False)
     fetch("phantom/A", ids=["A_030", "A_031"], progress=False)
     assert small_phantom.made == [("A", 30), ("A", 31)]
     assert _files(folder / "A/A_030") == ["digest.json", "image.nii.gz", "label.nii.gz", "organs.nii.gz"]
