@@ -65,6 +65,8 @@ def line_chart(
                 ends.append(f"{words[one]}{where} from {line[y].iloc[0]:.3g} to {line[y].iloc[-1]:.3g}")
             axis.set(xlabel=words[x], title=words[group])
             axis.grid(axis="y")
+            if table[x].dtype.kind in "iu":  # no half patients
+                axis.xaxis.get_major_locator().set_params(integer=True)
             if limits:
                 axis.set_ylim(*limits)
         axes[0].set_ylabel(words[y])
